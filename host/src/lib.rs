@@ -1,0 +1,1 @@
+//! Backends that run the contract, and the drivers that talk to hardware.

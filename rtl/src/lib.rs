@@ -1,0 +1,1 @@
+//! The Verilog: hand-written leaf modules, embedded here, and the emitter of everything that is a fact.

@@ -1,0 +1,1 @@
+//! The cycle model: every block of the accelerator as state, outputs and next state.

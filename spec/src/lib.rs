@@ -1,0 +1,2 @@
+//! The contract: everything the cycle model, the Verilog and the hosts must agree on. No I/O, no clocks.
+

@@ -1,0 +1,1 @@
+//! tritforge: a ternary transformer, from its file to hardware.

@@ -1,0 +1,1 @@
+//! Lockstep: Verilated RTL beside the cycle model, every cycle, every bit.
