@@ -1,2 +1,4 @@
 //! The contract: everything the cycle model, the Verilog and the hosts must agree on. No I/O, no clocks.
 
+pub mod config;
+pub mod hw;
