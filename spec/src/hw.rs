@@ -104,9 +104,13 @@ impl Hw {
     pub fn token_bits(&self) -> usize {
         clog2(self.config.batch).max(1)
     }
+    /// CPW: K or V codes in one super-word; a code never straddles two, so the engine needs no gearbox.
+    pub fn codes_per_word(&self) -> usize {
+        self.word_bits() / self.config.kv_bits
+    }
     /// NW: super-words of one K or V vector.
     pub fn kv_words(&self) -> usize {
-        (self.shape.head_dim * self.config.kv_bits).div_ceil(self.word_bits())
+        self.shape.head_dim.div_ceil(self.codes_per_word())
     }
     /// SW: super-words of the 32 scales of a KV block.
     pub fn scale_words(&self) -> usize {
