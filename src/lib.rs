@@ -1,1 +1,3 @@
 //! tritforge: a ternary transformer, from its file to hardware.
+
+pub mod model;

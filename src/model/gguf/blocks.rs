@@ -1,0 +1,159 @@
+//! Stored blocks to numbers: F32, F16, Q8_0 to f32, and the two ternary types to trits. In: the bytes of one
+//! block. Out: its elements in order. Layouts as in ggml (`ggml-quants.c`).
+
+use half::f16;
+
+/// Elements of one ternary block.
+pub const TRITS_A_BLOCK: usize = 256;
+/// Five trits of a TQ1_0 byte are the leading base-3 digits of byte/256.
+const TRITS_A_BYTE: u32 = 5;
+const CODES: u32 = 243;
+
+/// Reads a little-endian f16.
+pub fn read_f16(bytes: [u8; 2]) -> f16 {
+    f16::from_le_bytes(bytes)
+}
+
+/// A Q8_0 block: f16 scale, then 32 signed bytes; element = scale·byte in f32.
+pub fn q8_0(block: &[u8], mut out: impl FnMut(f32)) {
+    let scale = read_f16([block[0], block[1]]).to_f32();
+    block[2..]
+        .iter()
+        .for_each(|&byte| out(scale * f32::from(byte as i8)));
+}
+
+/// A byte or code that is not a trit: where in the block, and what stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadCode {
+    /// Element of the block, 0 to 255, that the code stands for (the first of them for a whole byte).
+    pub element: usize,
+    /// The code found: the two bits of TQ2_0, the whole byte of TQ1_0.
+    pub code: u8,
+}
+
+/// A TQ2_0 block: 64 bytes of codes 0, 1, 2, f16 scale last. Bits 2l, 2l+1 of byte 32j+m are element 128j+32l+m.
+///
+/// # Errors
+/// The first element (in the order of elements) with code 3.
+pub fn tq2_0(block: &[u8], trits: &mut [i8; TRITS_A_BLOCK]) -> Result<f16, BadCode> {
+    for (element, trit) in trits.iter_mut().enumerate() {
+        let (half, lane, byte) = (element / 128, element % 128 / 32, element % 32);
+        let code = block[32 * half + byte] >> (2 * lane) & 3;
+        if code == 3 {
+            return Err(BadCode { element, code });
+        }
+        *trit = code as i8 - 1;
+    }
+    Ok(read_f16([block[64], block[65]]))
+}
+
+/// A TQ1_0 block: 48 bytes of five digits, 4 bytes of four, f16 scale last. Bytes 0..32 hold elements 0..160,
+/// bytes 32..48 elements 160..240, bytes 48..52 elements 240..256; digit n of the m-th byte of a group of g is
+/// element n·g+m of that group.
+///
+/// # Errors
+/// The first byte (in the order of bytes) that is none of the 243 legal ones.
+pub fn tq1_0(block: &[u8], trits: &mut [i8; TRITS_A_BLOCK]) -> Result<f16, BadCode> {
+    for (bytes, first, digits) in [
+        (0..32, 0, TRITS_A_BYTE),
+        (32..48, 160, TRITS_A_BYTE),
+        (48..52, 240, 4),
+    ] {
+        let group = bytes.len();
+        for (m, &byte) in block[bytes].iter().enumerate() {
+            let Some(mut code) = tq1_code(byte) else {
+                return Err(BadCode {
+                    element: first + m,
+                    code: byte,
+                });
+            };
+            for n in 0..digits as usize {
+                trits[first + n * group + m] = (code / (CODES / 3)) as i8 - 1;
+                code = code % (CODES / 3) * 3;
+            }
+        }
+    }
+    Ok(read_f16([block[52], block[53]]))
+}
+
+/// The base-3 number (0 to 242, first digit most significant) that a TQ1_0 byte stands for: byte = ceil(code·256/243).
+fn tq1_code(byte: u8) -> Option<u32> {
+    let code = u32::from(byte) * CODES / 256;
+    (tq1_byte(code) == byte).then_some(code)
+}
+
+fn tq1_byte(code: u32) -> u8 {
+    (code * 256).div_ceil(CODES) as u8
+}
+
+/// The inverse of [`tq2_0`].
+pub fn to_tq2_0(trits: &[i8; TRITS_A_BLOCK], scale: f16) -> Vec<u8> {
+    let mut block = vec![0; 64];
+    for (element, &trit) in trits.iter().enumerate() {
+        let (half, lane, byte) = (element / 128, element % 128 / 32, element % 32);
+        block[32 * half + byte] |= ((trit + 1) as u8) << (2 * lane);
+    }
+    block.extend(scale.to_le_bytes());
+    block
+}
+
+/// The inverse of [`tq1_0`].
+pub fn to_tq1_0(trits: &[i8; TRITS_A_BLOCK], scale: f16) -> Vec<u8> {
+    let mut block = Vec::with_capacity(54);
+    for (group, first, digits) in [(32, 0, 5), (16, 160, 5), (4, 240, 4)] {
+        for m in 0..group {
+            let code = (0..5).fold(0, |code, n| {
+                let digit = if n < digits {
+                    trits[first + n * group + m] + 1
+                } else {
+                    0
+                };
+                3 * code + digit as u32
+            });
+            block.push(tq1_byte(code));
+        }
+    }
+    block.extend(scale.to_le_bytes());
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The decoder of ggml, digit by wrapping multiplication, as an independent oracle.
+    fn ggml_digit(byte: u8, n: u32) -> i8 {
+        let q = byte.wrapping_mul(3u8.pow(n));
+        ((u16::from(q) * 3) >> 8) as i8 - 1
+    }
+
+    #[test]
+    fn tq1_byte_decodes_as_ggml_does_for_all_243_codes_and_13_bytes_are_illegal() {
+        let legal: Vec<u8> = (0..=255).filter(|&byte| tq1_code(byte).is_some()).collect();
+        assert_eq!(legal.len(), 243);
+        for byte in legal {
+            let mut block = [128; 54];
+            block[0] = byte;
+            let mut trits = [0; TRITS_A_BLOCK];
+            tq1_0(&block, &mut trits).unwrap();
+            for n in 0..5 {
+                assert_eq!(
+                    trits[32 * n as usize],
+                    ggml_digit(byte, n),
+                    "byte {byte}, digit {n}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_survive_a_round_trip() {
+        let trits: [i8; TRITS_A_BLOCK] = std::array::from_fn(|i| ((i * i + i / 7) % 3) as i8 - 1);
+        let scale = f16::from_f32(0.37);
+        let mut back = [9; TRITS_A_BLOCK];
+        assert_eq!(tq1_0(&to_tq1_0(&trits, scale), &mut back), Ok(scale));
+        assert_eq!(back, trits);
+        assert_eq!(tq2_0(&to_tq2_0(&trits, scale), &mut back), Ok(scale));
+        assert_eq!(back, trits);
+    }
+}

@@ -1,0 +1,229 @@
+//! GGUF version 3, read by memory map or from a byte slice: metadata, tensor directory, tensor bytes.
+//!
+//! In: a file. Out: [`Gguf`], a checked directory that borrows everything from the file's bytes, so a parse holds
+//! a few words for each entry and copies nothing. Every count and length is compared with the bytes that remain
+//! before anything is allocated; tensors must be aligned, inside the file, and must not overlap.
+//!
+//! Source: `docs/gguf.md` of ggml (format, version 3).
+
+pub mod blocks;
+mod cursor;
+mod parse;
+mod tensor;
+mod value;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+pub use tensor::{TensorInfo, TensorType};
+pub use value::{Array, Value, ValueType};
+pub use write::{GgufWriter, Metadata};
+
+use super::error::{ModelError, Refusal};
+
+/// First four bytes of every GGUF file.
+pub const MAGIC: [u8; 4] = *b"GGUF";
+/// The one version that is read and written.
+pub const VERSION: u32 = 3;
+/// Alignment of the data section and of each tensor where the file names none.
+pub const DEFAULT_ALIGNMENT: u64 = 32;
+
+/// A GGUF file mapped into memory. It must not be changed while mapped.
+#[derive(Debug)]
+pub struct GgufFile {
+    map: memmap2::Mmap,
+    path: PathBuf,
+}
+
+impl GgufFile {
+    /// Maps the file at `path`; nothing is read yet.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] if the file cannot be opened or mapped.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let fail = |source| ModelError::Io {
+            path: path.to_owned(),
+            source,
+            remedy: "give the path of a readable GGUF file",
+        };
+        let file = std::fs::File::open(path).map_err(fail)?;
+        if file.metadata().map_err(fail)?.is_dir() {
+            return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+        }
+        // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
+        // whoever truncates it gets the bus error that every memory-mapped reader gets.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
+        Ok(Self {
+            map,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Reads the directory.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`].
+    pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
+        Gguf::parse(&self.map)
+    }
+
+    /// All bytes of the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Where the file lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The directory of one GGUF file, borrowed from its bytes.
+#[derive(Debug)]
+pub struct Gguf<'a> {
+    metadata: Vec<(&'a str, Value<'a>)>,
+    tensors: Vec<TensorInfo<'a>>,
+    /// Positions in `metadata` and `tensors` in the order of key and name, for look-up.
+    metadata_order: Vec<u32>,
+    tensor_order: Vec<u32>,
+    data: &'a [u8],
+    metadata_bytes: usize,
+    alignment: u64,
+}
+
+impl<'a> Gguf<'a> {
+    /// Reads and checks the directory of a GGUF file given as bytes.
+    ///
+    /// # Errors
+    /// [`ModelError::Refused`] with the item, what was expected and what was found, for anything that breaks the
+    /// format: see [`Refusal`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        parse::parse(bytes)
+    }
+
+    /// Metadata in the order of the file.
+    pub fn metadata(&self) -> impl ExactSizeIterator<Item = (&'a str, Value<'a>)> + '_ {
+        self.metadata.iter().copied()
+    }
+
+    /// Tensors in the order of the file.
+    pub fn tensors(&self) -> &[TensorInfo<'a>] {
+        &self.tensors
+    }
+
+    /// Bytes before the data section: header, metadata, tensor directory.
+    pub fn metadata_bytes(&self) -> usize {
+        self.metadata_bytes
+    }
+
+    /// Alignment of tensors, in bytes.
+    pub fn alignment(&self) -> u64 {
+        self.alignment
+    }
+
+    /// The value under `key`, if the file has it.
+    pub fn get(&self, key: &str) -> Option<Value<'a>> {
+        let place = self
+            .metadata_order
+            .binary_search_by(|&i| self.metadata[i as usize].0.cmp(key));
+        place
+            .ok()
+            .map(|place| self.metadata[self.metadata_order[place] as usize].1)
+    }
+
+    /// The tensor called `name`, if the file has it.
+    pub fn tensor(&self, name: &str) -> Option<&TensorInfo<'a>> {
+        let place = self
+            .tensor_order
+            .binary_search_by(|&i| self.tensors[i as usize].name.cmp(name));
+        place
+            .ok()
+            .map(|place| &self.tensors[self.tensor_order[place] as usize])
+    }
+
+    /// The tensor called `name`.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] if the file has none of that name.
+    pub fn need_tensor(&self, name: &str) -> Result<&TensorInfo<'a>, ModelError> {
+        self.tensor(name).ok_or_else(|| {
+            let found = format!("{} tensors, none of that name", self.tensors.len());
+            let remedy = "convert the model with all its weights, or use a file of the supported architecture";
+            ModelError::refused(Refusal::Missing, format!("tensor '{name}'"), "to be present", found, remedy)
+        })
+    }
+
+    /// The stored bytes of one of this file's tensors.
+    pub fn tensor_bytes(&self, tensor: &TensorInfo<'a>) -> &'a [u8] {
+        // `parse` checked that offset + length lies inside the data section.
+        let start = tensor.offset as usize;
+        &self.data[start..start + tensor.stored_bytes as usize]
+    }
+
+    /// An unsigned integer under `key`, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// [`Refusal::Type`] if the value is no integer or negative.
+    pub fn get_u64(&self, key: &str) -> Result<Option<u64>, ModelError> {
+        self.typed(key, "an unsigned integer", Value::as_u64)
+    }
+
+    /// A float under `key`, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// [`Refusal::Type`] if the value is no float.
+    pub fn get_f64(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        self.typed(key, "a float", Value::as_f64)
+    }
+
+    /// A boolean under `key`, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// [`Refusal::Type`] if the value is no boolean.
+    pub fn get_bool(&self, key: &str) -> Result<Option<bool>, ModelError> {
+        self.typed(key, "a boolean", Value::as_bool)
+    }
+
+    /// Text under `key`, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// [`Refusal::Type`] if the value is no string or not UTF-8.
+    pub fn get_str(&self, key: &str) -> Result<Option<&'a str>, ModelError> {
+        self.typed(key, "a UTF-8 string", Value::as_str)
+    }
+
+    /// An array of numbers or strings under `key`, or `None` if the key is absent.
+    ///
+    /// # Errors
+    /// [`Refusal::Type`] if the value is no such array.
+    pub fn get_array(&self, key: &str) -> Result<Option<Array<'a>>, ModelError> {
+        self.typed(key, "an array of numbers or strings", Value::as_array)
+    }
+
+    fn typed<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&Value<'a>) -> Option<T>,
+    ) -> Result<Option<T>, ModelError> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        read(&value).map(Some).ok_or_else(|| {
+            let found = match value.as_u64() {
+                None if value.kind() != ValueType::String => {
+                    format!("{:?}, or a negative number", value.kind())
+                }
+                _ => format!("{:?}", value.kind()),
+            };
+            let remedy = "convert the model again with a tool that writes this key's standard type";
+            ModelError::refused(
+                Refusal::Type,
+                format!("metadata '{key}'"),
+                expected,
+                found,
+                remedy,
+            )
+        })
+    }
+}

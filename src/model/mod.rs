@@ -1,0 +1,16 @@
+//! The model comes in: its file, its shape, its weights, its tokenizer; and the judge, the float software
+//! transformer that everything else is compared with.
+
+pub mod config;
+pub mod error;
+pub mod gguf;
+pub mod ternary;
+pub mod text;
+pub mod tokenizer;
+pub mod weights;
+
+pub use config::{Activation, ModelShape};
+pub use error::{ModelError, Refusal};
+pub use ternary::TernaryTensor;
+pub use tokenizer::Tokenizer;
+pub use weights::{DenseTensor, Layer, Model};

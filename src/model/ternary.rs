@@ -1,0 +1,206 @@
+//! A linear weight of a ternary model: every element is -s, 0 or +s with one s for the tensor. In: a tensor of
+//! any stored type. Out: its trits, two bits each, and s; or the place of the first element that breaks the rule.
+
+use super::error::{ModelError, Refusal, shown};
+use super::gguf::blocks::{self, BadCode, TRITS_A_BLOCK};
+use super::gguf::{Gguf, TensorInfo, TensorType};
+
+const TRITS_A_BYTE: usize = 4;
+const REMEDY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
+
+/// A ternary matrix: `rows` outputs by `cols` inputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TernaryTensor {
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// The one scale, positive and finite: a weight is `scale · trit`. 1 where every trit is 0 and the file gives none.
+    pub scale: f32,
+    /// Codes trit + 1, four a byte, first in the lowest bits; each row starts at a byte.
+    packed: Vec<u8>,
+}
+
+impl TernaryTensor {
+    /// Packs `rows · cols` trits given row by row.
+    ///
+    /// # Panics
+    /// If the number of trits is another one (a mistake of the caller).
+    pub fn from_trits(rows: usize, cols: usize, scale: f32, trits: &[i8]) -> Self {
+        assert_eq!(
+            trits.len(),
+            rows * cols,
+            "trits of a {rows} x {cols} tensor"
+        );
+        let pack = |four: &[i8]| {
+            four.iter()
+                .rev()
+                .fold(0, |byte, &trit| byte << 2 | (trit + 1) as u8)
+        };
+        let packed = trits
+            .chunks_exact(cols)
+            .flat_map(|row| row.chunks(TRITS_A_BYTE).map(pack))
+            .collect();
+        Self {
+            rows,
+            cols,
+            scale,
+            packed,
+        }
+    }
+
+    /// Reads a tensor of `[cols, rows]` that must be ternary.
+    ///
+    /// # Errors
+    /// [`Refusal::NotTernary`] with tensor, row and column (or block) of the first element that is not.
+    pub fn read(file: &Gguf<'_>, tensor: &TensorInfo<'_>) -> Result<Self, ModelError> {
+        let cols = tensor.columns() as usize;
+        let rows = (tensor.elements() / tensor.columns()) as usize;
+        let bytes = file.tensor_bytes(tensor);
+        let (trits, scale) = match tensor.kind {
+            TensorType::Tq1_0 | TensorType::Tq2_0 => from_ternary_blocks(tensor, bytes, cols)?,
+            TensorType::F32 | TensorType::F16 | TensorType::Q8_0 => {
+                from_numbers(tensor, bytes, cols)?
+            }
+        };
+        Ok(Self::from_trits(rows, cols, scale, &trits))
+    }
+
+    /// The trit of output `row` and input `col`: -1, 0 or 1.
+    pub fn trit(&self, row: usize, col: usize) -> i8 {
+        let byte = self.packed_row(row)[col / TRITS_A_BYTE];
+        (byte >> (2 * (col % TRITS_A_BYTE)) & 3) as i8 - 1
+    }
+
+    /// Writes one row's trits to `out`, which holds `cols` elements.
+    pub fn unpack_row(&self, row: usize, out: &mut [i8]) {
+        for (four, &byte) in out.chunks_mut(TRITS_A_BYTE).zip(self.packed_row(row)) {
+            for (lane, trit) in four.iter_mut().enumerate() {
+                *trit = (byte >> (2 * lane) & 3) as i8 - 1;
+            }
+        }
+    }
+
+    /// All trits, row by row.
+    pub fn to_trits(&self) -> Vec<i8> {
+        let mut out = vec![0; self.rows * self.cols];
+        for (row, trits) in out.chunks_exact_mut(self.cols).enumerate() {
+            self.unpack_row(row, trits);
+        }
+        out
+    }
+
+    fn packed_row(&self, row: usize) -> &[u8] {
+        let bytes = self.cols.div_ceil(TRITS_A_BYTE);
+        &self.packed[row * bytes..(row + 1) * bytes]
+    }
+}
+
+fn refuse(tensor: &TensorInfo<'_>, place: String, expected: &str, found: String) -> ModelError {
+    let item = format!(
+        "tensor '{}' ({}), {place}",
+        shown(tensor.name),
+        tensor.kind.name()
+    );
+    ModelError::refused(Refusal::NotTernary, item, expected, found, REMEDY)
+}
+
+fn place(element: usize, cols: usize) -> String {
+    format!("row {}, column {}", element / cols, element % cols)
+}
+
+/// TQ1_0 and TQ2_0: the scales of all blocks must be bit-equal; a block of zeros may have scale 0.
+fn from_ternary_blocks(
+    tensor: &TensorInfo<'_>,
+    bytes: &[u8],
+    cols: usize,
+) -> Result<(Vec<i8>, f32), ModelError> {
+    let mut out = Vec::with_capacity(tensor.elements() as usize);
+    let mut common: Option<half::f16> = None;
+    let mut trits = [0; TRITS_A_BLOCK];
+    for (block, stored) in bytes
+        .chunks_exact(tensor.kind.block_bytes() as usize)
+        .enumerate()
+    {
+        let decoded = match tensor.kind {
+            TensorType::Tq1_0 => blocks::tq1_0(stored, &mut trits),
+            _ => blocks::tq2_0(stored, &mut trits),
+        };
+        let first = block * TRITS_A_BLOCK;
+        let scale = decoded.map_err(|BadCode { element, code }| {
+            let expected = if tensor.kind == TensorType::Tq1_0 {
+                "one of the 243 legal bytes"
+            } else {
+                "code 0, 1 or 2"
+            };
+            refuse(
+                tensor,
+                format!("{} (block {block})", place(first + element, cols)),
+                expected,
+                code.to_string(),
+            )
+        })?;
+        let zeros = trits.iter().all(|&trit| trit == 0);
+        let block_place = || format!("block {block} ({})", place(first, cols));
+        if scale.to_f32() == 0.0 {
+            if !zeros {
+                return Err(refuse(
+                    tensor,
+                    block_place(),
+                    "a scale, or zeros only",
+                    "scale 0 and other trits".into(),
+                ));
+            }
+        } else if !scale.is_finite() {
+            return Err(refuse(
+                tensor,
+                block_place(),
+                "a finite scale",
+                scale.to_string(),
+            ));
+        } else if let Some(common) = common.filter(|common| common.to_bits() != scale.to_bits()) {
+            let expected = format!("the tensor's one scale, {common}");
+            return Err(refuse(tensor, block_place(), &expected, scale.to_string()));
+        } else {
+            common = Some(scale);
+        }
+        out.extend_from_slice(&trits);
+    }
+    let scale = common.map_or(1.0, half::f16::to_f32);
+    if scale < 0.0 {
+        // -s, 0, +s all the same, counted from the other end.
+        out.iter_mut().for_each(|trit| *trit = -*trit);
+    }
+    Ok((out, scale.abs()))
+}
+
+/// F32, F16, Q8_0: s is the magnitude of the first element that is not 0, every other one must be ±s or 0.
+fn from_numbers(
+    tensor: &TensorInfo<'_>,
+    bytes: &[u8],
+    cols: usize,
+) -> Result<(Vec<i8>, f32), ModelError> {
+    let mut out = Vec::with_capacity(tensor.elements() as usize);
+    let mut scale: Option<f32> = None;
+    let mut wrong = None;
+    tensor.kind.for_each_number(bytes, |x| {
+        if x == 0.0 {
+            out.push(0);
+        } else if x.is_finite() && x.abs() == *scale.get_or_insert(x.abs()) {
+            out.push(if x > 0.0 { 1 } else { -1 });
+        } else {
+            wrong.get_or_insert((out.len(), x, scale));
+            out.push(0);
+        }
+    });
+    if let Some((element, x, scale)) = wrong {
+        let expected = scale.map_or("a finite number".into(), |s| format!("-{s}, 0 or {s}"));
+        return Err(refuse(
+            tensor,
+            place(element, cols),
+            &expected,
+            x.to_string(),
+        ));
+    }
+    Ok((out, scale.unwrap_or(1.0)))
+}
