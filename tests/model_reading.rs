@@ -15,9 +15,7 @@ fn both_storage_types_of_the_embedded_model_give_the_same_weights() {
 
 #[test]
 fn shape_of_the_embedded_model_is_as_its_documentation_says() {
-    let shape = Model::open(&embedded("stories3m.tq2_0.gguf"))
-        .unwrap()
-        .shape;
+    let shape = Model::open(&embedded("stories3m.tq2_0.gguf")).unwrap().shape;
     assert_eq!((shape.layers, shape.dim, shape.ffn), (4, 256, 768));
     assert_eq!((shape.heads, shape.kv_heads, shape.head_dim), (4, 2, 64));
     assert_eq!((shape.vocab, shape.context), (512, 256));
@@ -37,20 +35,9 @@ fn encoding_equals_the_public_sentencepiece_vectors_and_decodes_back() {
     let tokenizer = Tokenizer::from_gguf(&file.parse().unwrap()).unwrap();
     let texts = std::fs::read_to_string(path.with_extension("gguf.inp")).unwrap();
     let expected = std::fs::read_to_string(path.with_extension("gguf.out")).unwrap();
-    let expected: Vec<Vec<u32>> = expected
-        .lines()
-        .map(|line| {
-            line.split_whitespace()
-                .map(|id| id.parse().unwrap())
-                .collect()
-        })
-        .collect();
+    let expected: Vec<Vec<u32>> = expected.lines().map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect()).collect();
     let texts: Vec<&str> = texts.split(SEPARATOR).collect();
-    assert_eq!(
-        texts.len(),
-        expected.len() + 1,
-        "the last separator ends the file"
-    );
+    assert_eq!(texts.len(), expected.len() + 1, "the last separator ends the file");
     for (text, expected) in texts.iter().zip(&expected) {
         let ids = tokenizer.encode(text).unwrap();
         assert_eq!(&ids, expected, "{text:?}");

@@ -84,8 +84,7 @@ impl ModelShape {
             vocab: vocab(file)?,
             context: need_size(file, "context_length")?,
             rope_theta: constant(file, "rope.freq_base")?.unwrap_or(DEFAULT_ROPE_THETA),
-            rms_epsilon: constant(file, "attention.layer_norm_rms_epsilon")?
-                .ok_or_else(|| missing("attention.layer_norm_rms_epsilon"))?,
+            rms_epsilon: constant(file, "attention.layer_norm_rms_epsilon")?.ok_or_else(|| missing("attention.layer_norm_rms_epsilon"))?,
             activation: activation(file)?,
         };
         shape.check()?;
@@ -111,39 +110,19 @@ impl ModelShape {
         for (item, size) in sizes {
             if size == 0 || size as u64 > LARGEST {
                 let expected = format!("1 to {LARGEST}");
-                return Err(ModelError::refused(
-                    Refusal::Bounds,
-                    item,
-                    expected,
-                    size.to_string(),
-                    REMEDY,
-                ));
+                return Err(ModelError::refused(Refusal::Bounds, item, expected, size.to_string(), REMEDY));
             }
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             let expected = format!("a divisor of the {} heads", self.heads);
-            return Err(contradiction(
-                "key/value heads",
-                expected,
-                self.kv_heads.to_string(),
-            ));
+            return Err(contradiction("key/value heads", expected, self.kv_heads.to_string()));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return Err(contradiction(
-                "head size",
-                "an even number (RoPE turns pairs)",
-                self.head_dim.to_string(),
-            ));
+            return Err(contradiction("head size", "an even number (RoPE turns pairs)", self.head_dim.to_string()));
         }
         if self.query_dim() as u64 > LARGEST {
             let found = format!("{} x {}", self.heads, self.head_dim);
-            return Err(ModelError::refused(
-                Refusal::Bounds,
-                "heads x head size",
-                format!("at most {LARGEST}"),
-                found,
-                REMEDY,
-            ));
+            return Err(ModelError::refused(Refusal::Bounds, "heads x head size", format!("at most {LARGEST}"), found, REMEDY));
         }
         Ok(())
     }
@@ -157,13 +136,7 @@ fn key(name: &str) -> String {
 }
 
 fn missing(name: &str) -> ModelError {
-    ModelError::refused(
-        Refusal::Missing,
-        format!("metadata '{}'", key(name)),
-        "to be present",
-        "nothing",
-        REMEDY,
-    )
+    ModelError::refused(Refusal::Missing, format!("metadata '{}'", key(name)), "to be present", "nothing", REMEDY)
 }
 
 fn contradiction(item: &str, expected: impl Into<String>, found: impl Into<String>) -> ModelError {
@@ -177,13 +150,7 @@ fn check_architecture(file: &Gguf<'_>) -> Result<(), ModelError> {
         found => {
             let found = found.map_or("nothing".into(), |name| format!("'{}'", shown(name)));
             let remedy = "only BitNet b1.58 models can be used: convert one with ternary weights";
-            Err(ModelError::refused(
-                Refusal::Contradiction,
-                item,
-                format!("'{ARCHITECTURE}'"),
-                found,
-                remedy,
-            ))
+            Err(ModelError::refused(Refusal::Contradiction, item, format!("'{ARCHITECTURE}'"), found, remedy))
         }
     }
 }
@@ -196,13 +163,7 @@ fn size(file: &Gguf<'_>, name: &str) -> Result<Option<usize>, ModelError> {
     if value == 0 || value > LARGEST {
         let expected = format!("1 to {LARGEST}");
         let item = format!("metadata '{}'", key(name));
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item,
-            expected,
-            value.to_string(),
-            REMEDY,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item, expected, value.to_string(), REMEDY));
     }
     Ok(Some(value as usize))
 }
@@ -219,13 +180,7 @@ fn constant(file: &Gguf<'_>, name: &str) -> Result<Option<f32>, ModelError> {
     let narrow = value as f32;
     if !narrow.is_finite() || narrow <= 0.0 {
         let item = format!("metadata '{}'", key(name));
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item,
-            "a positive number",
-            value.to_string(),
-            REMEDY,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item, "a positive number", value.to_string(), REMEDY));
     }
     Ok(Some(narrow))
 }
@@ -238,13 +193,8 @@ fn head_dim(file: &Gguf<'_>, dim: usize, heads: usize) -> Result<usize, ModelErr
         return Ok(size);
     }
     if !dim.is_multiple_of(heads) {
-        let expected =
-            format!("a divisor of the embedding length {dim}, as the file gives no head size");
-        return Err(contradiction(
-            "attention heads",
-            expected,
-            heads.to_string(),
-        ));
+        let expected = format!("a divisor of the embedding length {dim}, as the file gives no head size");
+        return Err(contradiction("attention heads", expected, heads.to_string()));
     }
     Ok(dim / heads)
 }
@@ -268,43 +218,24 @@ fn activation(file: &Gguf<'_>) -> Result<Activation, ModelError> {
         Some("silu") => Ok(Activation::Silu),
         Some(other) => {
             let item = format!("metadata '{ACTIVATION_KEY}'");
-            Err(contradiction(
-                &item,
-                "'relu2' or 'silu'",
-                format!("'{}'", shown(other)),
-            ))
+            Err(contradiction(&item, "'relu2' or 'silu'", format!("'{}'", shown(other))))
         }
     }
 }
 
 /// Variants of the architecture that would silently give other numbers.
 fn check_unsupported(file: &Gguf<'_>, shape: &ModelShape) -> Result<(), ModelError> {
-    for name in [
-        "attention.key_length",
-        "attention.value_length",
-        "rope.dimension_count",
-    ] {
+    for name in ["attention.key_length", "attention.value_length", "rope.dimension_count"] {
         if let Some(found) = size(file, name)?.filter(|&found| found != shape.head_dim) {
             let item = format!("metadata '{}'", key(name));
-            return Err(contradiction(
-                &item,
-                format!("the head size {}", shape.head_dim),
-                found.to_string(),
-            ));
+            return Err(contradiction(&item, format!("the head size {}", shape.head_dim), found.to_string()));
         }
     }
     let name = "rope.scaling.factor";
     if let Some(factor) = constant(file, name)?.filter(|&factor| factor != 1.0) {
         let item = format!("metadata '{}'", key(name));
-        let remedy =
-            "scaled rotary embeddings are not supported: use the model without an extended context";
-        return Err(ModelError::refused(
-            Refusal::Contradiction,
-            item,
-            "1",
-            factor.to_string(),
-            remedy,
-        ));
+        let remedy = "scaled rotary embeddings are not supported: use the model without an extended context";
+        return Err(ModelError::refused(Refusal::Contradiction, item, "1", factor.to_string(), remedy));
     }
     Ok(())
 }

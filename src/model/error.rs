@@ -69,13 +69,7 @@ impl ModelError {
         found: impl Into<String>,
         remedy: &'static str,
     ) -> Self {
-        Self::Refused {
-            refusal,
-            item: item.into(),
-            expected: expected.into(),
-            found: found.into(),
-            remedy,
-        }
+        Self::Refused { refusal, item: item.into(), expected: expected.into(), found: found.into(), remedy }
     }
 
     /// The broken rule, or `None` for an error of the system.
@@ -89,11 +83,7 @@ impl ModelError {
 
 /// A file's own text made safe for a message: control characters escaped, cut to a readable length.
 pub fn shown(text: &str) -> String {
-    let mut out: String = text
-        .chars()
-        .take(SHOWN_CHARACTERS)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut out: String = text.chars().take(SHOWN_CHARACTERS).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN_CHARACTERS).is_some() {
         out.push('…');
     }

@@ -27,26 +27,10 @@ impl TernaryTensor {
     /// # Panics
     /// If the number of trits is another one (a mistake of the caller).
     pub fn from_trits(rows: usize, cols: usize, scale: f32, trits: &[i8]) -> Self {
-        assert_eq!(
-            trits.len(),
-            rows * cols,
-            "trits of a {rows} x {cols} tensor"
-        );
-        let pack = |four: &[i8]| {
-            four.iter()
-                .rev()
-                .fold(0, |byte, &trit| byte << 2 | (trit + 1) as u8)
-        };
-        let packed = trits
-            .chunks_exact(cols)
-            .flat_map(|row| row.chunks(TRITS_A_BYTE).map(pack))
-            .collect();
-        Self {
-            rows,
-            cols,
-            scale,
-            packed,
-        }
+        assert_eq!(trits.len(), rows * cols, "trits of a {rows} x {cols} tensor");
+        let pack = |four: &[i8]| four.iter().rev().fold(0, |byte, &trit| byte << 2 | (trit + 1) as u8);
+        let packed = trits.chunks_exact(cols).flat_map(|row| row.chunks(TRITS_A_BYTE).map(pack)).collect();
+        Self { rows, cols, scale, packed }
     }
 
     /// Reads a tensor of `[cols, rows]` that must be ternary.
@@ -59,9 +43,7 @@ impl TernaryTensor {
         let bytes = file.tensor_bytes(tensor);
         let (trits, scale) = match tensor.kind {
             TensorType::Tq1_0 | TensorType::Tq2_0 => from_ternary_blocks(tensor, bytes, cols)?,
-            TensorType::F32 | TensorType::F16 | TensorType::Q8_0 => {
-                from_numbers(tensor, bytes, cols)?
-            }
+            TensorType::F32 | TensorType::F16 | TensorType::Q8_0 => from_numbers(tensor, bytes, cols)?,
         };
         Ok(Self::from_trits(rows, cols, scale, &trits))
     }
@@ -97,11 +79,7 @@ impl TernaryTensor {
 }
 
 fn refuse(tensor: &TensorInfo<'_>, place: String, expected: &str, found: String) -> ModelError {
-    let item = format!(
-        "tensor '{}' ({}), {place}",
-        shown(tensor.name),
-        tensor.kind.name()
-    );
+    let item = format!("tensor '{}' ({}), {place}", shown(tensor.name), tensor.kind.name());
     ModelError::refused(Refusal::NotTernary, item, expected, found, REMEDY)
 }
 
@@ -110,54 +88,28 @@ fn place(element: usize, cols: usize) -> String {
 }
 
 /// TQ1_0 and TQ2_0: the scales of all blocks must be bit-equal; a block of zeros may have scale 0.
-fn from_ternary_blocks(
-    tensor: &TensorInfo<'_>,
-    bytes: &[u8],
-    cols: usize,
-) -> Result<(Vec<i8>, f32), ModelError> {
+fn from_ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(Vec<i8>, f32), ModelError> {
     let mut out = Vec::with_capacity(tensor.elements() as usize);
     let mut common: Option<half::f16> = None;
     let mut trits = [0; TRITS_A_BLOCK];
-    for (block, stored) in bytes
-        .chunks_exact(tensor.kind.block_bytes() as usize)
-        .enumerate()
-    {
+    for (block, stored) in bytes.chunks_exact(tensor.kind.block_bytes() as usize).enumerate() {
         let decoded = match tensor.kind {
             TensorType::Tq1_0 => blocks::tq1_0(stored, &mut trits),
             _ => blocks::tq2_0(stored, &mut trits),
         };
         let first = block * TRITS_A_BLOCK;
         let scale = decoded.map_err(|BadCode { element, code }| {
-            let expected = if tensor.kind == TensorType::Tq1_0 {
-                "one of the 243 legal bytes"
-            } else {
-                "code 0, 1 or 2"
-            };
-            refuse(
-                tensor,
-                format!("{} (block {block})", place(first + element, cols)),
-                expected,
-                code.to_string(),
-            )
+            let expected = if tensor.kind == TensorType::Tq1_0 { "one of the 243 legal bytes" } else { "code 0, 1 or 2" };
+            refuse(tensor, format!("{} (block {block})", place(first + element, cols)), expected, code.to_string())
         })?;
         let zeros = trits.iter().all(|&trit| trit == 0);
         let block_place = || format!("block {block} ({})", place(first, cols));
         if scale.to_f32() == 0.0 {
             if !zeros {
-                return Err(refuse(
-                    tensor,
-                    block_place(),
-                    "a scale, or zeros only",
-                    "scale 0 and other trits".into(),
-                ));
+                return Err(refuse(tensor, block_place(), "a scale, or zeros only", "scale 0 and other trits".into()));
             }
         } else if !scale.is_finite() {
-            return Err(refuse(
-                tensor,
-                block_place(),
-                "a finite scale",
-                scale.to_string(),
-            ));
+            return Err(refuse(tensor, block_place(), "a finite scale", scale.to_string()));
         } else if let Some(common) = common.filter(|common| common.to_bits() != scale.to_bits()) {
             let expected = format!("the tensor's one scale, {common}");
             return Err(refuse(tensor, block_place(), &expected, scale.to_string()));
@@ -175,11 +127,7 @@ fn from_ternary_blocks(
 }
 
 /// F32, F16, Q8_0: s is the magnitude of the first element that is not 0, every other one must be ±s or 0.
-fn from_numbers(
-    tensor: &TensorInfo<'_>,
-    bytes: &[u8],
-    cols: usize,
-) -> Result<(Vec<i8>, f32), ModelError> {
+fn from_numbers(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(Vec<i8>, f32), ModelError> {
     let mut out = Vec::with_capacity(tensor.elements() as usize);
     let mut scale: Option<f32> = None;
     let mut wrong = None;
@@ -195,12 +143,7 @@ fn from_numbers(
     });
     if let Some((element, x, scale)) = wrong {
         let expected = scale.map_or("a finite number".into(), |s| format!("-{s}, 0 or {s}"));
-        return Err(refuse(
-            tensor,
-            place(element, cols),
-            &expected,
-            x.to_string(),
-        ));
+        return Err(refuse(tensor, place(element, cols), &expected, x.to_string()));
     }
     Ok((out, scale.unwrap_or(1.0)))
 }

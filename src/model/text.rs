@@ -23,21 +23,14 @@ pub fn documents(text: &str) -> Vec<&str> {
         position += line.len();
     }
     out.push(&text[start..]);
-    out.into_iter()
-        .map(str::trim)
-        .filter(|document| !document.is_empty())
-        .collect()
+    out.into_iter().map(str::trim).filter(|document| !document.is_empty()).collect()
 }
 
 /// The ids of each document of the file at `path`, cut to `context`.
 ///
 /// # Errors
 /// [`ModelError::Io`] if the file cannot be read or is not UTF-8; as [`Tokenizer::encode_with_bos`].
-pub fn read_documents(
-    path: &Path,
-    tokenizer: &Tokenizer,
-    context: usize,
-) -> Result<Vec<Vec<u32>>, ModelError> {
+pub fn read_documents(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<Vec<u32>>, ModelError> {
     let text = std::fs::read_to_string(path).map_err(|source| ModelError::Io {
         path: path.to_owned(),
         source,
@@ -58,10 +51,7 @@ mod tests {
     #[test]
     fn documents_are_split_at_separator_lines_stripped_and_never_empty() {
         let text = " one\ntwo \n<|endoftext|>\n\n \n<|endoftext|>\r\nthree <|endoftext|> still\n<|endoftext|> no\n<|endoftext|>";
-        assert_eq!(
-            documents(text),
-            ["one\ntwo", "three <|endoftext|> still\n<|endoftext|> no"]
-        );
+        assert_eq!(documents(text), ["one\ntwo", "three <|endoftext|> still\n<|endoftext|> no"]);
         assert_eq!(documents(""), [""; 0]);
     }
 }

@@ -12,8 +12,7 @@ use super::error::{ModelError, Refusal, shown};
 use super::gguf::Gguf;
 
 const SPACE: &str = "\u{2581}";
-const REMEDY: &str =
-    "the file's tokenizer section is incomplete: convert the model again, or give token ids";
+const REMEDY: &str = "the file's tokenizer section is incomplete: convert the model again, or give token ids";
 
 /// What a token is for; the discriminant is the number in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +28,9 @@ enum Kind {
 
 impl Kind {
     fn from_number(number: i32) -> Option<Self> {
-        [
-            Self::Normal,
-            Self::Unknown,
-            Self::Control,
-            Self::UserDefined,
-            Self::Unused,
-            Self::Byte,
-        ]
-        .into_iter()
-        .find(|&kind| kind as i32 == number)
+        [Self::Normal, Self::Unknown, Self::Control, Self::UserDefined, Self::Unused, Self::Byte]
+            .into_iter()
+            .find(|&kind| kind as i32 == number)
     }
 }
 
@@ -80,19 +72,11 @@ impl Tokenizer {
             unknown: id("unknown_token_id")?,
             bos: id("bos_token_id")?,
             eos: id("eos_token_id")?,
-            add_bos: file
-                .get_bool("tokenizer.ggml.add_bos_token")?
-                .unwrap_or(true),
-            add_space_prefix: file
-                .get_bool("tokenizer.ggml.add_space_prefix")?
-                .unwrap_or(true),
+            add_bos: file.get_bool("tokenizer.ggml.add_bos_token")?.unwrap_or(true),
+            add_space_prefix: file.get_bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
             by_text: Vec::new(),
             by_byte: [None; 256],
-            longest: tokens
-                .iter()
-                .map(|token| token.text.len())
-                .max()
-                .unwrap_or(0),
+            longest: tokens.iter().map(|token| token.text.len()).max().unwrap_or(0),
             has_user_defined: tokens.iter().any(|token| token.kind == Kind::UserDefined),
             tokens,
         };
@@ -102,14 +86,11 @@ impl Tokenizer {
 
     fn index(&mut self) {
         let tokens = &self.tokens;
-        let findable =
-            |&id: &u32| matches!(tokens[id as usize].kind, Kind::Normal | Kind::UserDefined);
+        let findable = |&id: &u32| matches!(tokens[id as usize].kind, Kind::Normal | Kind::UserDefined);
         let mut by_text: Vec<u32> = (0..tokens.len() as u32).filter(findable).collect();
         // A stable sort: of equal texts the lowest id comes first and is kept.
         by_text.sort_by(|&a, &b| tokens[a as usize].text.cmp(&tokens[b as usize].text));
-        by_text.dedup_by(|&mut later, &mut first| {
-            tokens[later as usize].text == tokens[first as usize].text
-        });
+        by_text.dedup_by(|&mut later, &mut first| tokens[later as usize].text == tokens[first as usize].text);
         self.by_text = by_text;
         for (id, token) in tokens.iter().enumerate().rev() {
             if let Some(byte) = byte_of(token) {
@@ -148,11 +129,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`] and [`Tokenizer::encode_with_bos`].
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        if self.add_bos {
-            self.encode_with_bos(text)
-        } else {
-            self.encode(text)
-        }
+        if self.add_bos { self.encode_with_bos(text) } else { self.encode(text) }
     }
 
     /// BOS and the ids of `text`.
@@ -190,23 +167,14 @@ impl Tokenizer {
     }
 
     fn encode_bytes(&self, piece: &str, ids: &mut Vec<u32>) -> Result<(), ModelError> {
-        let bytes: Option<Vec<u32>> = piece
-            .bytes()
-            .map(|byte| self.by_byte[usize::from(byte)])
-            .collect();
+        let bytes: Option<Vec<u32>> = piece.bytes().map(|byte| self.by_byte[usize::from(byte)]).collect();
         match (bytes, self.unknown) {
             (Some(bytes), _) => ids.extend(bytes),
             (None, Some(unknown)) => ids.push(unknown),
             (None, None) => {
                 let item = format!("text '{}'", shown(piece));
                 let expected = "a token, byte tokens or an unknown token for it";
-                return Err(ModelError::refused(
-                    Refusal::Vocabulary,
-                    item,
-                    expected,
-                    "none",
-                    REMEDY,
-                ));
+                return Err(ModelError::refused(Refusal::Vocabulary, item, expected, "none", REMEDY));
             }
         }
         Ok(())
@@ -221,13 +189,7 @@ impl Tokenizer {
         let token = self.tokens.get(id as usize).ok_or_else(|| {
             let expected = format!("below the vocabulary's {}", self.tokens.len());
             let remedy = "use ids of this model's vocabulary";
-            ModelError::refused(
-                Refusal::Vocabulary,
-                "token id",
-                expected,
-                id.to_string(),
-                remedy,
-            )
+            ModelError::refused(Refusal::Vocabulary, "token id", expected, id.to_string(), remedy)
         })?;
         Ok(match token.kind {
             Kind::Normal | Kind::UserDefined => token.text.replace(SPACE, " ").into_bytes(),
@@ -241,10 +203,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::piece`].
     pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
-        let pieces: Vec<Vec<u8>> = ids
-            .iter()
-            .map(|&id| self.piece(id))
-            .collect::<Result<_, _>>()?;
+        let pieces: Vec<Vec<u8>> = ids.iter().map(|&id| self.piece(id)).collect::<Result<_, _>>()?;
         Ok(String::from_utf8_lossy(&pieces.concat()).into_owned())
     }
 
@@ -253,9 +212,7 @@ impl Tokenizer {
         if text.len() > self.longest {
             return None;
         }
-        let place = self
-            .by_text
-            .binary_search_by(|&id| (*self.tokens[id as usize].text).cmp(text));
+        let place = self.by_text.binary_search_by(|&id| (*self.tokens[id as usize].text).cmp(text));
         place.ok().map(|place| self.by_text[place])
     }
 
@@ -265,10 +222,7 @@ impl Tokenizer {
             return None;
         }
         let is_token = |&end: &usize| {
-            text.is_char_boundary(end)
-                && self
-                    .find(&text[..end])
-                    .is_some_and(|id| self.tokens[id as usize].kind == Kind::UserDefined)
+            text.is_char_boundary(end) && self.find(&text[..end]).is_some_and(|id| self.tokens[id as usize].kind == Kind::UserDefined)
         };
         (1..=text.len().min(self.longest)).rev().find(is_token)
     }
@@ -294,9 +248,7 @@ struct Join {
 
 impl Ord for Join {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.score
-            .total_cmp(&other.score)
-            .then(other.left.cmp(&self.left))
+        self.score.total_cmp(&other.score).then(other.left.cmp(&self.left))
     }
 }
 
@@ -330,34 +282,20 @@ impl<'t> Merger<'t> {
             let user_defined = tokenizer.user_defined_prefix(&text[start..]);
             let len = user_defined.unwrap_or(character.len_utf8());
             let index = symbols.len();
-            symbols.push(Symbol {
-                start,
-                len,
-                previous: index.checked_sub(1),
-                next: Some(index + 1),
-                frozen: user_defined.is_some(),
-            });
+            symbols.push(Symbol { start, len, previous: index.checked_sub(1), next: Some(index + 1), frozen: user_defined.is_some() });
             start += len;
         }
         if let Some(last) = symbols.last_mut() {
             last.next = None;
         }
-        Self {
-            tokenizer,
-            text,
-            symbols,
-            joins: BinaryHeap::new(),
-        }
+        Self { tokenizer, text, symbols, joins: BinaryHeap::new() }
     }
 
     fn run(mut self) -> impl Iterator<Item = &'t str> {
         for left in 0..self.symbols.len() {
             self.propose(Some(left));
         }
-        while let Some(Join {
-            left, right, len, ..
-        }) = self.joins.pop()
-        {
+        while let Some(Join { left, right, len, .. }) = self.joins.pop() {
             // A join is stale once one of its two sides was joined to something else.
             let (l, r) = (&self.symbols[left], &self.symbols[right]);
             if l.len == 0 || r.len == 0 || l.len + r.len != len {
@@ -374,10 +312,7 @@ impl<'t> Merger<'t> {
             self.propose(Some(left));
         }
         let text = self.text;
-        self.symbols
-            .into_iter()
-            .filter(|s| s.len > 0)
-            .map(move |s| &text[s.start..s.start + s.len])
+        self.symbols.into_iter().filter(|s| s.len > 0).map(move |s| &text[s.start..s.start + s.len])
     }
 
     /// Adds the join of `left` and its right neighbour, if it is a token.
@@ -393,12 +328,7 @@ impl<'t> Merger<'t> {
         let len = l.len + r.len;
         if let Some(id) = self.tokenizer.find(&self.text[l.start..l.start + len]) {
             let score = self.tokenizer.tokens[id as usize].score;
-            self.joins.push(Join {
-                score,
-                left,
-                right,
-                len,
-            });
+            self.joins.push(Join { score, left, right, len });
         }
     }
 }
@@ -420,38 +350,18 @@ fn check_kind(file: &Gguf<'_>) -> Result<(), ModelError> {
     let found = kind.map_or("nothing".into(), |kind| format!("'{}'", shown(kind)));
     let expected = "'llama' (SentencePiece)";
     let remedy = "give token ids instead of text: other tokenizers are not supported";
-    Err(ModelError::refused(
-        Refusal::Vocabulary,
-        "metadata 'tokenizer.ggml.model'",
-        expected,
-        found,
-        remedy,
-    ))
+    Err(ModelError::refused(Refusal::Vocabulary, "metadata 'tokenizer.ggml.model'", expected, found, remedy))
 }
 
 fn read_tokens(file: &Gguf<'_>) -> Result<Vec<Token>, ModelError> {
     let list = |name: &str| {
         let key = format!("tokenizer.ggml.{name}");
         let array = file.get_array(&key)?;
-        array.ok_or_else(|| {
-            ModelError::refused(
-                Refusal::Missing,
-                format!("metadata '{key}'"),
-                "to be present",
-                "nothing",
-                REMEDY,
-            )
-        })
+        array.ok_or_else(|| ModelError::refused(Refusal::Missing, format!("metadata '{key}'"), "to be present", "nothing", REMEDY))
     };
     let wrong_type = |name: &str, expected: &str, found| {
         let item = format!("metadata 'tokenizer.ggml.{name}'");
-        ModelError::refused(
-            Refusal::Type,
-            item,
-            expected,
-            format!("a list of {found:?}"),
-            REMEDY,
-        )
+        ModelError::refused(Refusal::Type, item, expected, format!("a list of {found:?}"), REMEDY)
     };
     let (texts, scores, kinds) = (list("tokens")?, list("scores")?, list("token_type")?);
     let (text, score, kind) = (texts.strings(), scores.floats(), kinds.ints());
@@ -461,53 +371,27 @@ fn read_tokens(file: &Gguf<'_>) -> Result<Vec<Token>, ModelError> {
     if text.len() == 0 || score.len() != text.len() || kind.len() != text.len() {
         let found = format!("{}, {} and {}", text.len(), score.len(), kind.len());
         let item = "tokenizer lists tokens, scores, token_type";
-        return Err(ModelError::refused(
-            Refusal::Vocabulary,
-            item,
-            "equal lengths, not 0",
-            found,
-            REMEDY,
-        ));
+        return Err(ModelError::refused(Refusal::Vocabulary, item, "equal lengths, not 0", found, REMEDY));
     }
-    let tokens = text
-        .zip(score)
-        .zip(kind)
-        .enumerate()
-        .map(|(id, ((text, score), kind))| {
-            let item = |what: &str| format!("{what} of token {id}");
-            let refuse = |item, expected: &str, found| {
-                Err(ModelError::refused(
-                    Refusal::Vocabulary,
-                    item,
-                    expected,
-                    found,
-                    REMEDY,
-                ))
-            };
-            let Ok(text) = std::str::from_utf8(text) else {
-                return refuse(item("text"), "UTF-8", "other bytes".into());
-            };
-            let Some(kind) = Kind::from_number(kind) else {
-                return refuse(item("type"), "1 to 6", kind.to_string());
-            };
-            if !score.is_finite() {
-                return refuse(item("score"), "a finite number", score.to_string());
-            }
-            // + 0 makes -0 into 0, so that the two rank equal.
-            let token = Token {
-                text: text.into(),
-                score: score + 0.0,
-                kind,
-            };
-            if kind == Kind::Byte && byte_of(&token).is_none() {
-                return refuse(
-                    item("text"),
-                    "<0xHH> for a byte token",
-                    format!("'{}'", shown(text)),
-                );
-            }
-            Ok(token)
-        });
+    let tokens = text.zip(score).zip(kind).enumerate().map(|(id, ((text, score), kind))| {
+        let item = |what: &str| format!("{what} of token {id}");
+        let refuse = |item, expected: &str, found| Err(ModelError::refused(Refusal::Vocabulary, item, expected, found, REMEDY));
+        let Ok(text) = std::str::from_utf8(text) else {
+            return refuse(item("text"), "UTF-8", "other bytes".into());
+        };
+        let Some(kind) = Kind::from_number(kind) else {
+            return refuse(item("type"), "1 to 6", kind.to_string());
+        };
+        if !score.is_finite() {
+            return refuse(item("score"), "a finite number", score.to_string());
+        }
+        // + 0 makes -0 into 0, so that the two rank equal.
+        let token = Token { text: text.into(), score: score + 0.0, kind };
+        if kind == Kind::Byte && byte_of(&token).is_none() {
+            return refuse(item("text"), "<0xHH> for a byte token", format!("'{}'", shown(text)));
+        }
+        Ok(token)
+    });
     tokens.collect()
 }
 
@@ -517,13 +401,7 @@ fn special_id(file: &Gguf<'_>, name: &str, tokens: usize) -> Result<Option<u32>,
         Some(id) if id >= tokens as u64 => {
             let expected = format!("below the vocabulary's {tokens}");
             let item = format!("metadata '{key}'");
-            Err(ModelError::refused(
-                Refusal::Vocabulary,
-                item,
-                expected,
-                id.to_string(),
-                REMEDY,
-            ))
+            Err(ModelError::refused(Refusal::Vocabulary, item, expected, id.to_string(), REMEDY))
         }
         id => Ok(id.map(|id| id as u32)),
     }

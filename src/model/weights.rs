@@ -91,13 +91,7 @@ impl Model {
             let found = format!("{} tensors in all", file.tensors().len());
             let expected = format!("the tensors of {} layers", shape.layers);
             let remedy = "the file's metadata is wrong: convert the model again";
-            return Err(ModelError::refused(
-                Refusal::Contradiction,
-                "block_count",
-                expected,
-                found,
-                remedy,
-            ));
+            return Err(ModelError::refused(Refusal::Contradiction, "block_count", expected, found, remedy));
         }
         let head = matrix(file, "token_embd.weight", shape.vocab, shape.dim)?;
         let output = match file.tensor("output.weight") {
@@ -105,10 +99,7 @@ impl Model {
             None => None,
         };
         // Collected in order first, so that of several errors the same one is reported each time.
-        let layers: Vec<_> = (0..shape.layers)
-            .into_par_iter()
-            .map(|index| layer(file, &shape, index))
-            .collect();
+        let layers: Vec<_> = (0..shape.layers).into_par_iter().map(|index| layer(file, &shape, index)).collect();
         Ok(Self {
             layers: layers.into_iter().collect::<Result<_, _>>()?,
             output_norm: norm(file, "output_norm.weight", shape.dim)?,
@@ -148,68 +139,34 @@ fn layer(file: &Gguf<'_>, shape: &ModelShape, index: usize) -> Result<Layer, Mod
 }
 
 /// The tensor `name`, which must be `rows` x `cols`.
-fn sized<'f, 'a>(
-    file: &'f Gguf<'a>,
-    name: &str,
-    rows: usize,
-    cols: usize,
-) -> Result<&'f TensorInfo<'a>, ModelError> {
+fn sized<'f, 'a>(file: &'f Gguf<'a>, name: &str, rows: usize, cols: usize) -> Result<&'f TensorInfo<'a>, ModelError> {
     let tensor = file.need_tensor(name)?;
     if tensor.sizes != [cols as u64, rows as u64, 1, 1] {
-        let expected = if rows == 1 {
-            format!("[{cols}]")
-        } else {
-            format!("[{cols}, {rows}]")
-        };
+        let expected = if rows == 1 { format!("[{cols}]") } else { format!("[{cols}, {rows}]") };
         let item = format!("sizes of tensor '{name}'");
         let remedy = "the file's metadata and tensors belong to different models: convert it again";
         let found = tensor.shape_text();
-        return Err(ModelError::refused(
-            Refusal::Contradiction,
-            item,
-            expected,
-            found,
-            remedy,
-        ));
+        return Err(ModelError::refused(Refusal::Contradiction, item, expected, found, remedy));
     }
     Ok(tensor)
 }
 
 /// A dense tensor of finite numbers.
-fn matrix(
-    file: &Gguf<'_>,
-    name: &str,
-    rows: usize,
-    cols: usize,
-) -> Result<DenseTensor, ModelError> {
+fn matrix(file: &Gguf<'_>, name: &str, rows: usize, cols: usize) -> Result<DenseTensor, ModelError> {
     let tensor = sized(file, name, rows, cols)?;
     let item = || format!("tensor '{}'", shown(name));
     if matches!(tensor.kind, TensorType::Tq1_0 | TensorType::Tq2_0) {
         let remedy = "store embeddings and norms as F32, F16 or Q8_0";
         let found = tensor.kind.name();
-        return Err(ModelError::refused(
-            Refusal::Type,
-            item(),
-            "F32, F16 or Q8_0",
-            found,
-            remedy,
-        ));
+        return Err(ModelError::refused(Refusal::Type, item(), "F32, F16 or Q8_0", found, remedy));
     }
     let mut values = Vec::with_capacity(rows * cols);
-    tensor
-        .kind
-        .for_each_number(file.tensor_bytes(tensor), |x| values.push(x));
+    tensor.kind.for_each_number(file.tensor_bytes(tensor), |x| values.push(x));
     if let Some(at) = values.iter().position(|x| !x.is_finite()) {
         let item = format!("{}, row {}, column {}", item(), at / cols, at % cols);
         let remedy = "the weights are damaged: fetch or convert the model again";
         let found = values[at].to_string();
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item,
-            "a finite number",
-            found,
-            remedy,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item, "a finite number", found, remedy));
     }
     Ok(DenseTensor { rows, cols, values })
 }
@@ -223,13 +180,7 @@ fn check_no_bias(file: &Gguf<'_>, name: &str) -> Result<(), ModelError> {
         None => Ok(()),
         Some(_) => {
             let remedy = "BitNet b1.58 has no biases: use a model of that layout";
-            Err(ModelError::refused(
-                Refusal::Contradiction,
-                format!("tensor '{name}'"),
-                "no bias",
-                "one",
-                remedy,
-            ))
+            Err(ModelError::refused(Refusal::Contradiction, format!("tensor '{name}'"), "no bias", "one", remedy))
         }
     }
 }

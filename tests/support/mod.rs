@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 /// A file under `models/`.
 pub fn embedded(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("models")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
 }
 
 /// A file under the folder that `TRITFORGE_TEST_DATA` names; `None`, said aloud, where it is not set.

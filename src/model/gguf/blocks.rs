@@ -17,9 +17,7 @@ pub fn read_f16(bytes: [u8; 2]) -> f16 {
 /// A Q8_0 block: f16 scale, then 32 signed bytes; element = scale·byte in f32.
 pub fn q8_0(block: &[u8], mut out: impl FnMut(f32)) {
     let scale = read_f16([block[0], block[1]]).to_f32();
-    block[2..]
-        .iter()
-        .for_each(|&byte| out(scale * f32::from(byte as i8)));
+    block[2..].iter().for_each(|&byte| out(scale * f32::from(byte as i8)));
 }
 
 /// A byte or code that is not a trit: where in the block, and what stands there.
@@ -54,18 +52,11 @@ pub fn tq2_0(block: &[u8], trits: &mut [i8; TRITS_A_BLOCK]) -> Result<f16, BadCo
 /// # Errors
 /// The first byte (in the order of bytes) that is none of the 243 legal ones.
 pub fn tq1_0(block: &[u8], trits: &mut [i8; TRITS_A_BLOCK]) -> Result<f16, BadCode> {
-    for (bytes, first, digits) in [
-        (0..32, 0, TRITS_A_BYTE),
-        (32..48, 160, TRITS_A_BYTE),
-        (48..52, 240, 4),
-    ] {
+    for (bytes, first, digits) in [(0..32, 0, TRITS_A_BYTE), (32..48, 160, TRITS_A_BYTE), (48..52, 240, 4)] {
         let group = bytes.len();
         for (m, &byte) in block[bytes].iter().enumerate() {
             let Some(mut code) = tq1_code(byte) else {
-                return Err(BadCode {
-                    element: first + m,
-                    code: byte,
-                });
+                return Err(BadCode { element: first + m, code: byte });
             };
             for n in 0..digits as usize {
                 trits[first + n * group + m] = (code / (CODES / 3)) as i8 - 1;
@@ -103,11 +94,7 @@ pub fn to_tq1_0(trits: &[i8; TRITS_A_BLOCK], scale: f16) -> Vec<u8> {
     for (group, first, digits) in [(32, 0, 5), (16, 160, 5), (4, 240, 4)] {
         for m in 0..group {
             let code = (0..5).fold(0, |code, n| {
-                let digit = if n < digits {
-                    trits[first + n * group + m] + 1
-                } else {
-                    0
-                };
+                let digit = if n < digits { trits[first + n * group + m] + 1 } else { 0 };
                 3 * code + digit as u32
             });
             block.push(tq1_byte(code));
@@ -137,11 +124,7 @@ mod tests {
             let mut trits = [0; TRITS_A_BLOCK];
             tq1_0(&block, &mut trits).unwrap();
             for n in 0..5 {
-                assert_eq!(
-                    trits[32 * n as usize],
-                    ggml_digit(byte, n),
-                    "byte {byte}, digit {n}"
-                );
+                assert_eq!(trits[32 * n as usize], ggml_digit(byte, n), "byte {byte}, digit {n}");
             }
         }
     }

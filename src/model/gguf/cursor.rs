@@ -28,11 +28,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `length` bytes. `item` names them in the error.
-    pub(super) fn take(
-        &mut self,
-        length: u64,
-        item: impl Fn() -> String,
-    ) -> Result<&'a [u8], ModelError> {
+    pub(super) fn take(&mut self, length: u64, item: impl Fn() -> String) -> Result<&'a [u8], ModelError> {
         let left = self.left();
         match usize::try_from(length) {
             Ok(length) if length <= left => {
@@ -65,22 +61,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// A count of things that take at least `least_bytes` each: refused if they cannot fit in what remains.
-    pub(super) fn count(
-        &mut self,
-        least_bytes: u64,
-        item: impl Fn() -> String,
-    ) -> Result<usize, ModelError> {
+    pub(super) fn count(&mut self, least_bytes: u64, item: impl Fn() -> String) -> Result<usize, ModelError> {
         let count = self.u64(&item)?;
         self.check_count(count, least_bytes, item)
     }
 
     /// As [`Cursor::count`] for a count read earlier.
-    pub(super) fn check_count(
-        &self,
-        count: u64,
-        least_bytes: u64,
-        item: impl Fn() -> String,
-    ) -> Result<usize, ModelError> {
+    pub(super) fn check_count(&self, count: u64, least_bytes: u64, item: impl Fn() -> String) -> Result<usize, ModelError> {
         let most = self.left() as u64 / least_bytes;
         match usize::try_from(count) {
             Ok(n) if count <= most => Ok(n),

@@ -41,11 +41,7 @@ impl GgufFile {
     /// # Errors
     /// [`ModelError::Io`] if the file cannot be opened or mapped.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let fail = |source| ModelError::Io {
-            path: path.to_owned(),
-            source,
-            remedy: "give the path of a readable GGUF file",
-        };
+        let fail = |source| ModelError::Io { path: path.to_owned(), source, remedy: "give the path of a readable GGUF file" };
         let file = std::fs::File::open(path).map_err(fail)?;
         if file.metadata().map_err(fail)?.is_dir() {
             return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
@@ -53,10 +49,7 @@ impl GgufFile {
         // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
         // whoever truncates it gets the bus error that every memory-mapped reader gets.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-        Ok(Self {
-            map,
-            path: path.to_owned(),
-        })
+        Ok(Self { map, path: path.to_owned() })
     }
 
     /// Reads the directory.
@@ -123,22 +116,14 @@ impl<'a> Gguf<'a> {
 
     /// The value under `key`, if the file has it.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
-        let place = self
-            .metadata_order
-            .binary_search_by(|&i| self.metadata[i as usize].0.cmp(key));
-        place
-            .ok()
-            .map(|place| self.metadata[self.metadata_order[place] as usize].1)
+        let place = self.metadata_order.binary_search_by(|&i| self.metadata[i as usize].0.cmp(key));
+        place.ok().map(|place| self.metadata[self.metadata_order[place] as usize].1)
     }
 
     /// The tensor called `name`, if the file has it.
     pub fn tensor(&self, name: &str) -> Option<&TensorInfo<'a>> {
-        let place = self
-            .tensor_order
-            .binary_search_by(|&i| self.tensors[i as usize].name.cmp(name));
-        place
-            .ok()
-            .map(|place| &self.tensors[self.tensor_order[place] as usize])
+        let place = self.tensor_order.binary_search_by(|&i| self.tensors[i as usize].name.cmp(name));
+        place.ok().map(|place| &self.tensors[self.tensor_order[place] as usize])
     }
 
     /// The tensor called `name`.
@@ -200,12 +185,7 @@ impl<'a> Gguf<'a> {
         self.typed(key, "an array of numbers or strings", Value::as_array)
     }
 
-    fn typed<T>(
-        &self,
-        key: &str,
-        expected: &str,
-        read: impl Fn(&Value<'a>) -> Option<T>,
-    ) -> Result<Option<T>, ModelError> {
+    fn typed<T>(&self, key: &str, expected: &str, read: impl Fn(&Value<'a>) -> Option<T>) -> Result<Option<T>, ModelError> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
@@ -217,13 +197,7 @@ impl<'a> Gguf<'a> {
                 _ => format!("{:?}", value.kind()),
             };
             let remedy = "convert the model again with a tool that writes this key's standard type";
-            ModelError::refused(
-                Refusal::Type,
-                format!("metadata '{key}'"),
-                expected,
-                found,
-                remedy,
-            )
+            ModelError::refused(Refusal::Type, format!("metadata '{key}'"), expected, found, remedy)
         })
     }
 }

@@ -37,9 +37,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Gguf<'_>, ModelError> {
     }
     let metadata_order = sorted_unique(metadata.len(), |i| metadata[i].0, "metadata key")?;
 
-    let tensor_count = cursor.check_count(tensor_count, LEAST_TENSOR_BYTES, || {
-        "number of tensors".into()
-    })?;
+    let tensor_count = cursor.check_count(tensor_count, LEAST_TENSOR_BYTES, || "number of tensors".into())?;
     check_index("number of tensors", tensor_count)?;
     let mut tensors = Vec::with_capacity(tensor_count);
     for _ in 0..tensor_count {
@@ -48,15 +46,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Gguf<'_>, ModelError> {
     let tensor_order = sorted_unique(tensors.len(), |i| tensors[i].name, "tensor name")?;
 
     let metadata_bytes = cursor.position();
-    let mut file = Gguf {
-        metadata,
-        tensors,
-        metadata_order,
-        tensor_order,
-        data: &[],
-        metadata_bytes,
-        alignment: DEFAULT_ALIGNMENT,
-    };
+    let mut file = Gguf { metadata, tensors, metadata_order, tensor_order, data: &[], metadata_bytes, alignment: DEFAULT_ALIGNMENT };
     file.alignment = alignment(&file)?;
     let padding = (metadata_bytes as u64).next_multiple_of(file.alignment) - metadata_bytes as u64;
     if !file.tensors.is_empty() {
@@ -72,30 +62,14 @@ fn check_header(cursor: &mut Cursor<'_>) -> Result<(), ModelError> {
     if magic != MAGIC {
         let found = format!("{:02x?}", magic);
         let remedy = "give a GGUF file; other formats must be converted first";
-        return Err(ModelError::refused(
-            Refusal::Format,
-            "magic number",
-            "'GGUF'",
-            found,
-            remedy,
-        ));
+        return Err(ModelError::refused(Refusal::Format, "magic number", "'GGUF'", found, remedy));
     }
     let version = cursor.u32(|| "version".into())?;
     if version != VERSION {
         let big_endian = version.swap_bytes() == VERSION;
-        let found = if big_endian {
-            "a big-endian file".to_owned()
-        } else {
-            version.to_string()
-        };
+        let found = if big_endian { "a big-endian file".to_owned() } else { version.to_string() };
         let remedy = "convert the model with a current tool, little-endian";
-        return Err(ModelError::refused(
-            Refusal::Format,
-            "GGUF version",
-            VERSION.to_string(),
-            found,
-            remedy,
-        ));
+        return Err(ModelError::refused(Refusal::Format, "GGUF version", VERSION.to_string(), found, remedy));
     }
     Ok(())
 }
@@ -103,44 +77,20 @@ fn check_header(cursor: &mut Cursor<'_>) -> Result<(), ModelError> {
 /// Directory positions are 32 bits wide.
 fn check_index(item: &str, count: usize) -> Result<(), ModelError> {
     if u32::try_from(count).is_err() {
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item,
-            "at most 2^32 - 1",
-            count.to_string(),
-            DAMAGED,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item, "at most 2^32 - 1", count.to_string(), DAMAGED));
     }
     Ok(())
 }
 
-fn read_name<'a>(
-    cursor: &mut Cursor<'a>,
-    item: &str,
-    longest: usize,
-) -> Result<&'a str, ModelError> {
+fn read_name<'a>(cursor: &mut Cursor<'a>, item: &str, longest: usize) -> Result<&'a str, ModelError> {
     let place = cursor.position();
     let item = || format!("{item} at byte {place}");
     let raw = cursor.string(item)?;
     if raw.is_empty() || raw.len() > longest {
         let expected = format!("1 to {longest} bytes");
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item(),
-            expected,
-            format!("{} bytes", raw.len()),
-            DAMAGED,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item(), expected, format!("{} bytes", raw.len()), DAMAGED));
     }
-    std::str::from_utf8(raw).map_err(|_| {
-        ModelError::refused(
-            Refusal::Format,
-            item(),
-            "UTF-8 text",
-            "other bytes",
-            DAMAGED,
-        )
-    })
+    std::str::from_utf8(raw).map_err(|_| ModelError::refused(Refusal::Format, item(), "UTF-8 text", "other bytes", DAMAGED))
 }
 
 fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError> {
@@ -150,26 +100,14 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
     if dimensions == 0 || dimensions as usize > MOST_DIMENSIONS {
         let expected = format!("1 to {MOST_DIMENSIONS}");
         let found = dimensions.to_string();
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item("number of dimensions"),
-            expected,
-            found,
-            DAMAGED,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item("number of dimensions"), expected, found, DAMAGED));
     }
     let mut sizes = [1; MOST_DIMENSIONS];
     for size in &mut sizes[..dimensions as usize] {
         *size = cursor.u64(|| item("size"))?;
         if *size == 0 || *size > LARGEST_SIZE {
             let expected = format!("1 to {LARGEST_SIZE}");
-            return Err(ModelError::refused(
-                Refusal::Bounds,
-                item("size"),
-                expected,
-                size.to_string(),
-                DAMAGED,
-            ));
+            return Err(ModelError::refused(Refusal::Bounds, item("size"), expected, size.to_string(), DAMAGED));
         }
     }
     let number = cursor.u32(|| item("type"))?;
@@ -181,19 +119,9 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
     })?;
     let offset = cursor.u64(|| item("offset"))?;
     if !sizes[0].is_multiple_of(kind.block_elements()) {
-        let expected = format!(
-            "a multiple of {} for {}",
-            kind.block_elements(),
-            kind.name()
-        );
+        let expected = format!("a multiple of {} for {}", kind.block_elements(), kind.name());
         let remedy = "store tensors with such rows as F16 or F32";
-        return Err(ModelError::refused(
-            Refusal::Layout,
-            item("row length"),
-            expected,
-            sizes[0].to_string(),
-            remedy,
-        ));
+        return Err(ModelError::refused(Refusal::Layout, item("row length"), expected, sizes[0].to_string(), remedy));
     }
     let stored_bytes = sizes
         .iter()
@@ -201,30 +129,13 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
         .and_then(|elements| (elements / kind.block_elements()).checked_mul(kind.block_bytes()))
         .ok_or_else(|| {
             let found = format!("{sizes:?}");
-            ModelError::refused(
-                Refusal::Bounds,
-                item("sizes"),
-                "fewer than 2^64 bytes",
-                found,
-                DAMAGED,
-            )
+            ModelError::refused(Refusal::Bounds, item("sizes"), "fewer than 2^64 bytes", found, DAMAGED)
         })?;
-    Ok(TensorInfo {
-        name,
-        kind,
-        sizes,
-        dimensions,
-        offset,
-        stored_bytes,
-    })
+    Ok(TensorInfo { name, kind, sizes, dimensions, offset, stored_bytes })
 }
 
 /// Positions in the order of their names; refuses a name that occurs twice.
-fn sorted_unique<'a>(
-    count: usize,
-    name: impl Fn(usize) -> &'a str,
-    item: &str,
-) -> Result<Vec<u32>, ModelError> {
+fn sorted_unique<'a>(count: usize, name: impl Fn(usize) -> &'a str, item: &str) -> Result<Vec<u32>, ModelError> {
     let mut order: Vec<u32> = Vec::with_capacity(count);
     order.extend(0..count as u32);
     order.sort_unstable_by_key(|&i| name(i as usize));
@@ -232,13 +143,7 @@ fn sorted_unique<'a>(
         let text = name(pair[0] as usize);
         if text == name(pair[1] as usize) {
             let item = format!("{item} '{}'", shown(text));
-            return Err(ModelError::refused(
-                Refusal::Duplicate,
-                item,
-                "once",
-                "twice",
-                DAMAGED,
-            ));
+            return Err(ModelError::refused(Refusal::Duplicate, item, "once", "twice", DAMAGED));
         }
     }
     Ok(order)
@@ -248,19 +153,9 @@ fn alignment(file: &Gguf<'_>) -> Result<u64, ModelError> {
     let key = "general.alignment";
     let alignment = file.get_u64(key)?.unwrap_or(DEFAULT_ALIGNMENT);
     if !alignment.is_power_of_two() || !ALIGNMENTS.contains(&alignment) {
-        let expected = format!(
-            "a power of two from {} to {}",
-            ALIGNMENTS.start(),
-            ALIGNMENTS.end()
-        );
+        let expected = format!("a power of two from {} to {}", ALIGNMENTS.start(), ALIGNMENTS.end());
         let item = format!("metadata '{key}'");
-        return Err(ModelError::refused(
-            Refusal::Bounds,
-            item,
-            expected,
-            alignment.to_string(),
-            DAMAGED,
-        ));
+        return Err(ModelError::refused(Refusal::Bounds, item, expected, alignment.to_string(), DAMAGED));
     }
     Ok(alignment)
 }
@@ -272,48 +167,22 @@ fn check_layout(file: &Gguf<'_>) -> Result<(), ModelError> {
         let item = || format!("tensor '{}'", shown(tensor.name));
         if !tensor.offset.is_multiple_of(file.alignment) {
             let expected = format!("an offset that is a multiple of {}", file.alignment);
-            return Err(ModelError::refused(
-                Refusal::Layout,
-                item(),
-                expected,
-                tensor.offset.to_string(),
-                DAMAGED,
-            ));
+            return Err(ModelError::refused(Refusal::Layout, item(), expected, tensor.offset.to_string(), DAMAGED));
         }
-        if tensor
-            .offset
-            .checked_add(tensor.stored_bytes)
-            .is_none_or(|end| end > data_bytes)
-        {
-            let expected = format!(
-                "{} bytes from offset {}",
-                tensor.stored_bytes, tensor.offset
-            );
+        if tensor.offset.checked_add(tensor.stored_bytes).is_none_or(|end| end > data_bytes) {
+            let expected = format!("{} bytes from offset {}", tensor.stored_bytes, tensor.offset);
             let found = format!("a data section of {data_bytes} bytes");
             let remedy = "the file is cut short or damaged: fetch or convert it again";
-            return Err(ModelError::refused(
-                Refusal::Truncated,
-                item(),
-                expected,
-                found,
-                remedy,
-            ));
+            return Err(ModelError::refused(Refusal::Truncated, item(), expected, found, remedy));
         }
     }
     let mut order: Vec<u32> = Vec::with_capacity(file.tensors.len());
     order.extend(0..file.tensors.len() as u32);
     order.sort_unstable_by_key(|&i| file.tensors[i as usize].offset);
     for pair in order.windows(2) {
-        let (first, second) = (
-            &file.tensors[pair[0] as usize],
-            &file.tensors[pair[1] as usize],
-        );
+        let (first, second) = (&file.tensors[pair[0] as usize], &file.tensors[pair[1] as usize]);
         if first.offset + first.stored_bytes > second.offset {
-            let item = format!(
-                "tensors '{}' and '{}'",
-                shown(first.name),
-                shown(second.name)
-            );
+            let item = format!("tensors '{}' and '{}'", shown(first.name), shown(second.name));
             let found = format!(
                 "bytes {}..{} and {}..{}",
                 first.offset,
@@ -321,13 +190,7 @@ fn check_layout(file: &Gguf<'_>) -> Result<(), ModelError> {
                 second.offset,
                 second.offset + second.stored_bytes
             );
-            return Err(ModelError::refused(
-                Refusal::Layout,
-                item,
-                "bytes of their own",
-                found,
-                DAMAGED,
-            ));
+            return Err(ModelError::refused(Refusal::Layout, item, "bytes of their own", found, DAMAGED));
         }
     }
     Ok(())

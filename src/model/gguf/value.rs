@@ -34,11 +34,7 @@ impl ValueType {
     /// The type with this number, if there is one.
     pub fn from_number(number: u32) -> Option<Self> {
         use ValueType::*;
-        [
-            U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64,
-        ]
-        .get(number as usize)
-        .copied()
+        [U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64].get(number as usize).copied()
     }
 
     /// Bytes of one value, or `None` where the length varies.
@@ -54,11 +50,7 @@ impl ValueType {
     }
 
     fn least_bytes(self) -> u64 {
-        self.fixed_bytes().unwrap_or(if self == Self::String {
-            STRING_BYTES
-        } else {
-            ARRAY_BYTES
-        })
+        self.fixed_bytes().unwrap_or(if self == Self::String { STRING_BYTES } else { ARRAY_BYTES })
     }
 }
 
@@ -133,8 +125,7 @@ impl<'a> Value<'a> {
 
     /// The value as text; `None` if it is no string or not UTF-8.
     pub fn as_str(&self) -> Option<&'a str> {
-        let text =
-            (self.kind == ValueType::String).then(|| &self.bytes[STRING_BYTES as usize..])?;
+        let text = (self.kind == ValueType::String).then(|| &self.bytes[STRING_BYTES as usize..])?;
         std::str::from_utf8(text).ok()
     }
 
@@ -146,11 +137,7 @@ impl<'a> Value<'a> {
         let (head, bytes) = self.bytes.split_at(ARRAY_BYTES as usize);
         let element = ValueType::from_number(little_endian(&head[..4]) as u32)?;
         let len = usize::try_from(little_endian(&head[4..])).ok()?;
-        (element != ValueType::Array).then_some(Array {
-            element,
-            len,
-            bytes,
-        })
+        (element != ValueType::Array).then_some(Array { element, len, bytes })
     }
 }
 
@@ -172,23 +159,18 @@ impl<'a> Array<'a> {
     /// The elements as F32; `None` for other types.
     pub fn floats(&self) -> Option<impl ExactSizeIterator<Item = f32> + use<'a>> {
         let words = self.bytes.chunks_exact(4);
-        (self.element == ValueType::F32)
-            .then(|| words.map(|b| f32::from_bits(little_endian(b) as u32)))
+        (self.element == ValueType::F32).then(|| words.map(|b| f32::from_bits(little_endian(b) as u32)))
     }
 
     /// The elements as 32-bit integers (I32 or U32 bits); `None` for other types.
     pub fn ints(&self) -> Option<impl ExactSizeIterator<Item = i32> + use<'a>> {
         let words = self.bytes.chunks_exact(4);
-        matches!(self.element, ValueType::I32 | ValueType::U32)
-            .then(|| words.map(|b| little_endian(b) as u32 as i32))
+        matches!(self.element, ValueType::I32 | ValueType::U32).then(|| words.map(|b| little_endian(b) as u32 as i32))
     }
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+    bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
 fn read_type(cursor: &mut Cursor<'_>, key: &str) -> Result<ValueType, ModelError> {
@@ -220,9 +202,7 @@ fn skip(cursor: &mut Cursor<'_>, kind: ValueType, key: &str, depth: u32) -> Resu
                 ));
             }
             let element = read_type(cursor, key)?;
-            let count = cursor.count(element.least_bytes(), || {
-                format!("number of elements of '{}'", shown(key))
-            })?;
+            let count = cursor.count(element.least_bytes(), || format!("number of elements of '{}'", shown(key)))?;
             if let Some(bytes) = element.fixed_bytes() {
                 return cursor.take(count as u64 * bytes, item).map(drop);
             }
