@@ -1,3 +1,4 @@
 //! tritforge: a ternary transformer, from its file to hardware.
 
+pub mod cli;
 pub mod model;

@@ -1,1 +1,5 @@
-fn main() {}
+//! tritforge: a ternary transformer, from its file to hardware.
+
+fn main() -> std::process::ExitCode {
+    tritforge::cli::main()
+}

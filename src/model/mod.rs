@@ -4,6 +4,7 @@
 pub mod config;
 pub mod error;
 pub mod gguf;
+pub mod synth;
 pub mod ternary;
 pub mod text;
 pub mod tokenizer;

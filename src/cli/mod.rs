@@ -1,0 +1,70 @@
+//! The command line. One file a command: its `Args` (whose doc comment is its help) and its `run`. A new command is
+//! one `mod` line and one line in `commands!`.
+//!
+//! Exit codes: 0 all that was asked for held, 1 a check failed, 2 wrong use or unusable input.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub mod output;
+mod synth_model;
+
+/// What a command that ran to its end found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything held: exit code 0.
+    Held,
+    /// A check failed, and the output says which: exit code 1.
+    Failed,
+}
+
+/// Exit code for wrong use and unusable input (clap uses the same).
+const WRONG_USE: u8 = 2;
+
+/// Takes a trained ternary transformer to hardware.
+///
+/// A model file (GGUF, architecture bitnet-b1.58) and an accelerator configuration (TOML) go in; a cycle model, the
+/// Verilog of the same accelerator, and the proof that the two agree come out.
+///
+/// Exit codes: 0 all held, 1 a check failed, 2 wrong use or unusable input. Commands that measure take `--json OUT`,
+/// a path or `-` for standard output.
+#[derive(Parser)]
+#[command(name = "tritforge", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+macro_rules! commands {
+    ($($variant:ident => $module:ident,)*) => {
+        #[derive(clap::Subcommand)]
+        enum Command {
+            $($variant($module::Args),)*
+        }
+
+        impl Command {
+            fn run(self) -> anyhow::Result<Outcome> {
+                match self {
+                    $(Self::$variant(args) => $module::run(args),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    SynthModel => synth_model,
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(Outcome::Held) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(WRONG_USE)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Where results go: files that are there in full or not at all, and the `--json OUT` that commands share.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// Writes `bytes` to `path`: into a neighbour first, renamed when complete, so a full disk leaves no partial file.
+///
+/// # Errors
+/// The system's error with the path and what to do; the neighbour is removed.
+pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let advice = || format!("cannot write {}: choose a writable folder with enough space", path.display());
+    let name = path.file_name().with_context(|| format!("'{}' names no file: give a file's path", path.display()))?;
+    let mut partial_name = std::ffi::OsString::from(".");
+    partial_name.push(name);
+    partial_name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(partial_name);
+    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        // Nothing more can be done if this fails as well; the first error is the one to report.
+        let _ = fs::remove_file(&partial);
+    }
+    written.with_context(advice)
+}
+
+/// The value of `--json`: a path, or `-` for standard output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonTarget {
+    /// Standard output; what people read then goes to standard error.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl FromStr for JsonTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("give a path, or - for standard output".into()),
+            "-" => Ok(Self::Stdout),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+/// The `--json` option; commands flatten it into their arguments.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct JsonArgs {
+    /// Also write the results as JSON to OUT, a path or - for standard output (the text then goes to standard error).
+    #[arg(long = "json", value_name = "OUT")]
+    target: Option<JsonTarget>,
+}
+
+impl JsonArgs {
+    /// Writes `results`, pretty-printed, where `--json` says; does nothing without it.
+    ///
+    /// # Errors
+    /// As [`write_file`].
+    pub fn write(&self, results: &impl Serialize) -> anyhow::Result<()> {
+        let Some(target) = &self.target else { return Ok(()) };
+        let mut text = serde_json::to_vec_pretty(results).context("results cannot be written as JSON")?;
+        text.push(b'\n');
+        match target {
+            JsonTarget::File(path) => write_file(path, &text),
+            JsonTarget::Stdout => io::stdout().write_all(&text).context("cannot write JSON to standard output"),
+        }
+    }
+
+    /// Where text for people goes: standard output, unless the JSON takes it.
+    pub fn text(&self) -> Box<dyn Write> {
+        match self.target {
+            Some(JsonTarget::Stdout) => Box::new(io::stderr()),
+            _ => Box::new(io::stdout()),
+        }
+    }
+}

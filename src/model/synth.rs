@@ -1,0 +1,268 @@
+//! Random ternary models of any shape, for tests and trials. In: shape, seed, storage type. Out: the bytes of a GGUF
+//! file, the same for the same input. Scales are chosen so that every linear layer's output has a magnitude near 1 and
+//! logits have a standard deviation of a few units, as in a trained model.
+
+use half::f16;
+
+use super::config::{ACTIVATION_KEY, ARCHITECTURE, Activation, ModelShape};
+use super::error::{ModelError, Refusal, shown};
+use super::gguf::blocks::{TRITS_A_BLOCK, to_tq1_0, to_tq2_0};
+use super::gguf::{GgufWriter, Metadata, TensorType};
+
+/// Share of weights that are not zero: uniform trits.
+const DENSITY: f64 = 2.0 / 3.0;
+/// Standard deviation of the logits, in nats.
+const LOGIT_DEVIATION: f64 = 4.0;
+/// Norm weights lie in 1 ± this; one in [`NEGATIVE_NORMS`] is negative, as the contract allows.
+const NORM_SPREAD: f64 = 0.25;
+const NEGATIVE_NORMS: u64 = 16;
+/// Magnitude of a Q8_0 code that stands for ±s.
+const Q8_ONE: i8 = 127;
+
+const SHAPE_REMEDY: &str = "give e.g. layers=2,dim=256,heads=4,kv=2,head_dim=64,ffn=768,vocab=512,ctx=256";
+
+/// A random model, not yet made.
+#[derive(Debug, Clone)]
+pub struct Synth {
+    /// Sizes and constants.
+    pub shape: ModelShape,
+    /// Whether the head is the embedding (else it has a matrix of its own).
+    pub tied: bool,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Storage of ternary tensors; where rows are no multiple of its block, Q8_0, else F16.
+    pub kind: TensorType,
+}
+
+/// Reads `layers=2,dim=256,…` (see `tritforge synth-model --help`) into a shape and whether the head is tied.
+///
+/// # Errors
+/// [`Refusal`] for an unknown, doubled, missing or unusable entry.
+pub fn parse_shape(text: &str) -> Result<(ModelShape, bool), ModelError> {
+    let mut entries: Vec<(&str, &str)> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let Some((name, value)) = part.split_once('=') else {
+            return Err(bad_entry(part, "name=value", part));
+        };
+        if !ENTRIES.contains(&name) {
+            return Err(bad_entry(name, &format!("one of {}", ENTRIES.join(", ")), name));
+        }
+        if entries.iter().any(|&(other, _)| other == name) {
+            return Err(bad_entry(name, "once", "twice"));
+        }
+        entries.push((name, value));
+    }
+    let find = |name: &str| entries.iter().find(|(other, _)| *other == name).map(|&(_, value)| value);
+    let size = |name: &str, default: Option<usize>| match find(name) {
+        Some(value) => value.parse().map_err(|_| bad_entry(name, "a whole number", value)),
+        None => default.ok_or_else(|| bad_entry(name, "to be given", "nothing")),
+    };
+    let constant = |name: &str, default: f32| match find(name) {
+        Some(value) => match value.parse::<f32>() {
+            Ok(x) if x.is_finite() && x > 0.0 => Ok(x),
+            _ => Err(bad_entry(name, "a positive number", value)),
+        },
+        None => Ok(default),
+    };
+    let (dim, heads) = (size("dim", None)?, size("heads", None)?);
+    let shape = ModelShape {
+        layers: size("layers", None)?,
+        dim,
+        heads,
+        kv_heads: size("kv", Some(heads))?,
+        head_dim: size("head_dim", dim.checked_div(heads))?,
+        ffn: size("ffn", None)?,
+        vocab: size("vocab", Some(512))?,
+        context: size("ctx", Some(256))?,
+        rope_theta: constant("theta", 10000.0)?,
+        rms_epsilon: constant("eps", 1e-5)?,
+        activation: match find("act") {
+            None | Some("relu2") => Activation::Relu2,
+            Some("silu") => Activation::Silu,
+            Some(other) => return Err(bad_entry("act", "relu2 or silu", other)),
+        },
+    };
+    shape.check()?;
+    if shape.vocab < LEAST_VOCABULARY {
+        return Err(bad_entry("vocab", &format!("{LEAST_VOCABULARY} or more"), &shape.vocab.to_string()));
+    }
+    let tied = match find("tied") {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(other) => return Err(bad_entry("tied", "true or false", other)),
+    };
+    Ok((shape, tied))
+}
+
+const ENTRIES: [&str; 12] = ["layers", "dim", "heads", "kv", "head_dim", "ffn", "vocab", "ctx", "theta", "eps", "act", "tied"];
+
+fn bad_entry(name: &str, expected: &str, found: &str) -> ModelError {
+    ModelError::refused(Refusal::Bounds, format!("shape entry '{}'", shown(name)), expected, shown(found), SHAPE_REMEDY)
+}
+
+impl Synth {
+    /// The bytes of the model's GGUF file.
+    pub fn build(&self) -> Vec<u8> {
+        let mut file = GgufWriter::new();
+        self.write_metadata(&mut file);
+        write_tokenizer(&mut file, self.shape.vocab);
+        let shape = &self.shape;
+        let mut stream = 0;
+        // Every tensor has a stream of random numbers of its own, so one tensor's size does not move the next one's.
+        let mut random = || {
+            stream += 1;
+            Random::new(self.seed, stream)
+        };
+        let deviation = LOGIT_DEVIATION / (shape.dim as f64).sqrt();
+        write_dense(&mut file, "token_embd.weight", shape.vocab, shape.dim, deviation, &mut random());
+        if !self.tied {
+            write_dense(&mut file, "output.weight", shape.vocab, shape.dim, deviation, &mut random());
+        }
+        write_norm(&mut file, "output_norm.weight", shape.dim, &mut random());
+        for layer in 0..shape.layers {
+            let name = |part: &str| format!("blk.{layer}.{part}.weight");
+            let (query, kv) = (shape.query_dim(), shape.kv_dim());
+            for (part, size) in [("attn_norm", shape.dim), ("attn_sub_norm", query), ("ffn_norm", shape.dim), ("ffn_sub_norm", shape.ffn)] {
+                write_norm(&mut file, &name(part), size, &mut random());
+            }
+            for (part, rows, cols) in [
+                ("attn_q", query, shape.dim),
+                ("attn_k", kv, shape.dim),
+                ("attn_v", kv, shape.dim),
+                ("attn_output", shape.dim, query),
+                ("ffn_gate", shape.ffn, shape.dim),
+                ("ffn_up", shape.ffn, shape.dim),
+                ("ffn_down", shape.dim, shape.ffn),
+            ] {
+                write_ternary(&mut file, &name(part), rows, cols, self.kind, &mut random());
+            }
+        }
+        file.finish()
+    }
+
+    fn write_metadata(&self, file: &mut GgufWriter) {
+        let shape = &self.shape;
+        file.metadata("general.architecture", &Metadata::Text(ARCHITECTURE.into()));
+        file.metadata("general.name", &Metadata::Text(format!("random ternary model, seed {}", self.seed)));
+        let mut size = |name: &str, value: usize| {
+            file.metadata(&format!("{ARCHITECTURE}.{name}"), &Metadata::U32(value as u32));
+        };
+        size("block_count", shape.layers);
+        size("context_length", shape.context);
+        size("embedding_length", shape.dim);
+        size("feed_forward_length", shape.ffn);
+        size("attention.head_count", shape.heads);
+        size("attention.head_count_kv", shape.kv_heads);
+        size("attention.key_length", shape.head_dim);
+        size("attention.value_length", shape.head_dim);
+        size("rope.dimension_count", shape.head_dim);
+        size("vocab_size", shape.vocab);
+        let mut constant = |name: &str, value: f32| {
+            file.metadata(&format!("{ARCHITECTURE}.{name}"), &Metadata::F32(value));
+        };
+        constant("attention.layer_norm_rms_epsilon", shape.rms_epsilon);
+        constant("rope.freq_base", shape.rope_theta);
+        if shape.activation == Activation::Silu {
+            file.metadata(ACTIVATION_KEY, &Metadata::Text("silu".into()));
+        }
+    }
+}
+
+fn write_norm(file: &mut GgufWriter, name: &str, size: usize, random: &mut Random) {
+    let mut weight = || {
+        let magnitude = 1.0 + NORM_SPREAD * (2.0 * random.uniform() - 1.0);
+        let sign = if random.below(NEGATIVE_NORMS) == 0 { -1.0 } else { 1.0 };
+        (sign * magnitude) as f32
+    };
+    let stored: Vec<u8> = (0..size).flat_map(|_| weight().to_le_bytes()).collect();
+    file.tensor(name, TensorType::F32, &[size as u64], &stored);
+}
+
+fn write_dense(file: &mut GgufWriter, name: &str, rows: usize, cols: usize, deviation: f64, random: &mut Random) {
+    // Uniform over ±√3 deviations: the deviation asked for, and no outlier.
+    let spread = deviation * 3f64.sqrt();
+    let mut weight = || f16::from_f64(spread * (2.0 * random.uniform() - 1.0));
+    let stored: Vec<u8> = (0..rows * cols).flat_map(|_| weight().to_le_bytes()).collect();
+    file.tensor(name, TensorType::F16, &[cols as u64, rows as u64], &stored);
+}
+
+fn write_ternary(file: &mut GgufWriter, name: &str, rows: usize, cols: usize, kind: TensorType, random: &mut Random) {
+    let kind = [kind, TensorType::Q8_0, TensorType::F16]
+        .into_iter()
+        .find(|kind| (cols as u64).is_multiple_of(kind.block_elements()))
+        .unwrap_or(TensorType::F16);
+    let scale = f16::from_f64(1.0 / (DENSITY * cols as f64).sqrt());
+    let trits: Vec<i8> = (0..rows * cols).map(|_| random.below(3) as i8 - 1).collect();
+    let number = |trit: i8| f16::from_f32(f32::from(trit) * scale.to_f32());
+    let stored: Vec<u8> = match kind {
+        TensorType::F32 => trits.iter().flat_map(|&t| number(t).to_f32().to_le_bytes()).collect(),
+        TensorType::F16 => trits.iter().flat_map(|&t| number(t).to_le_bytes()).collect(),
+        TensorType::Q8_0 => trits.chunks(kind.block_elements() as usize).flat_map(|block| to_q8_0(block, scale)).collect(),
+        TensorType::Tq1_0 => ternary_blocks(&trits).flat_map(|block| to_tq1_0(block, scale)).collect(),
+        TensorType::Tq2_0 => ternary_blocks(&trits).flat_map(|block| to_tq2_0(block, scale)).collect(),
+    };
+    file.tensor(name, kind, &[cols as u64, rows as u64], &stored);
+}
+
+fn ternary_blocks(trits: &[i8]) -> impl Iterator<Item = &[i8; TRITS_A_BLOCK]> {
+    trits.as_chunks().0.iter()
+}
+
+fn to_q8_0(trits: &[i8], scale: f16) -> Vec<u8> {
+    let step = f16::from_f32(scale.to_f32() / f32::from(Q8_ONE));
+    let codes = trits.iter().map(|&trit| (trit * Q8_ONE) as u8);
+    step.to_le_bytes().into_iter().chain(codes).collect()
+}
+
+/// `<unk>`, `<s>`, `</s>`: what every vocabulary begins with; one more token makes it usable.
+const SPECIAL: [(&str, i32); 3] = [("<unk>", 2), ("<s>", 3), ("</s>", 3)];
+const LEAST_VOCABULARY: usize = SPECIAL.len() + 1;
+
+/// A SentencePiece section of `vocab` tokens: the special ones, then the space and all bytes where they fit, then
+/// fillers that no text contains (private-use characters), scores falling.
+fn write_tokenizer(file: &mut GgufWriter, vocab: usize) {
+    const NORMAL: i32 = 1;
+    const BYTE: i32 = 6;
+    let mut tokens: Vec<(String, i32)> = SPECIAL.iter().map(|&(text, kind)| (text.into(), kind)).collect();
+    if vocab > SPECIAL.len() + 256 {
+        tokens.push(("\u{2581}".into(), NORMAL));
+        tokens.extend((0..=255u8).map(|byte| (format!("<0x{byte:02X}>"), BYTE)));
+    }
+    tokens.extend((tokens.len()..vocab).map(|id| (format!("\u{E000}{id}"), NORMAL)));
+    file.metadata("tokenizer.ggml.model", &Metadata::Text("llama".into()));
+    file.metadata("tokenizer.ggml.tokens", &Metadata::Texts(tokens.iter().map(|(text, _)| text.as_bytes().to_vec()).collect()));
+    file.metadata("tokenizer.ggml.scores", &Metadata::Floats((0..vocab).map(|id| -(id as f32)).collect()));
+    file.metadata("tokenizer.ggml.token_type", &Metadata::Ints(tokens.iter().map(|&(_, kind)| kind).collect()));
+    file.metadata("tokenizer.ggml.unknown_token_id", &Metadata::U32(0));
+    file.metadata("tokenizer.ggml.bos_token_id", &Metadata::U32(1));
+    file.metadata("tokenizer.ggml.eos_token_id", &Metadata::U32(2));
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): a stream of random numbers for each seed and tensor.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64, stream: u64) -> Self {
+        let mut mixed = Self(seed);
+        let base = mixed.next();
+        Self(base ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// 0 to `bound` - 1; the bias of at most bound/2^32 does not matter here.
+    fn below(&mut self, bound: u64) -> u64 {
+        ((self.next() >> 32) * bound) >> 32
+    }
+
+    /// In [0, 1).
+    fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

@@ -1,0 +1,61 @@
+//! Random models of many shapes: the file that is written is read back with the shape and the trits that were meant.
+
+use tritforge::model::gguf::{Gguf, TensorType};
+use tritforge::model::synth::{Synth, parse_shape};
+use tritforge::model::{Activation, Model, Tokenizer};
+
+fn build(text: &str, seed: u64, kind: TensorType) -> Vec<u8> {
+    let (shape, tied) = parse_shape(text).unwrap();
+    Synth { shape, tied, seed, kind }.build()
+}
+
+fn read(file: &[u8]) -> Model {
+    Model::from_gguf(&Gguf::parse(file).unwrap()).unwrap()
+}
+
+#[test]
+fn every_storage_type_gives_the_same_trits_and_nearly_the_same_scale() {
+    let text = "layers=1,dim=256,heads=2,ffn=512,vocab=300";
+    let models: Vec<Model> = TensorType::ALL.map(|kind| read(&build(text, 5, kind))).into();
+    for model in &models {
+        assert!(model.layers[0].down.to_trits() == models[0].layers[0].down.to_trits());
+        assert!((model.layers[0].down.scale / models[0].layers[0].down.scale - 1.0).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn shapes_whose_rows_fit_no_block_are_written_and_read_back() {
+    for (text, group, query_dim) in [
+        ("layers=2,dim=64,heads=4,kv=1,head_dim=32,ffn=100,vocab=40,ctx=16", 4, 128),
+        ("layers=1,dim=250,heads=5,kv=1,head_dim=80,ffn=6912,vocab=8192,ctx=32,theta=500000,act=silu,tied=false", 5, 400),
+        ("layers=1,dim=512,heads=1,head_dim=128,ffn=16384,vocab=4", 1, 128),
+    ] {
+        let file = build(text, 3, TensorType::Tq1_0);
+        let model = read(&file);
+        let shape = parse_shape(text).unwrap().0;
+        assert_eq!(model.shape, shape, "{text}");
+        assert_eq!((shape.group(), shape.query_dim()), (group, query_dim), "{text}");
+        assert_eq!(model.output.is_some(), text.contains("tied=false"));
+        assert_eq!(model.shape.activation == Activation::Silu, text.contains("act=silu"));
+        let nonzero = model.layers[0].gate.to_trits().iter().filter(|&&t| t != 0).count() as f64;
+        let share = nonzero / (shape.ffn * shape.dim) as f64;
+        assert!((share - 2.0 / 3.0).abs() < 0.02, "{text}: {share}");
+    }
+}
+
+#[test]
+fn the_file_depends_on_the_seed_and_on_nothing_else() {
+    let text = "layers=1,dim=256,heads=2,ffn=256";
+    assert!(build(text, 1, TensorType::Tq2_0) == build(text, 1, TensorType::Tq2_0));
+    assert!(build(text, 1, TensorType::Tq2_0) != build(text, 2, TensorType::Tq2_0));
+}
+
+#[test]
+fn the_tokenizer_of_a_random_model_turns_every_text_into_bytes_and_back() {
+    let file = build("layers=1,dim=64,heads=1,ffn=64", 1, TensorType::F16);
+    let tokenizer = Tokenizer::from_gguf(&Gguf::parse(&file).unwrap()).unwrap();
+    let text = "Zoë likes\n\u{1F999}\u{7f}";
+    let ids = tokenizer.encode(text).unwrap();
+    assert_eq!(ids.len(), " ".len() + text.len());
+    assert_eq!(tokenizer.decode(&ids).unwrap(), format!(" {text}"));
+}
