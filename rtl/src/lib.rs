@@ -1,1 +1,3 @@
 //! The Verilog: hand-written leaf modules, embedded here, and the emitter of everything that is a fact.
+
+pub mod leaves;

@@ -1,1 +1,5 @@
 //! The cycle model: every block of the accelerator as state, outputs and next state.
+
+pub mod block;
+pub mod clocked;
+pub mod ports;

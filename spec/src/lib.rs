@@ -1,4 +1,5 @@
 //! The contract: everything the cycle model, the Verilog and the hosts must agree on. No I/O, no clocks.
 
-pub mod config;
-pub mod hw;
+pub mod bits;
+pub mod block;
+pub mod stall;

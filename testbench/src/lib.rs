@@ -1,1 +1,3 @@
 //! Lockstep: Verilated RTL beside the cycle model, every cycle, every bit.
+
+pub mod harness;

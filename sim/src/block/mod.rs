@@ -1,0 +1,5 @@
+//! One file a block, the stem of its contract and of its Verilog.
+
+pub mod fifo;
+pub mod ram_sdp;
+pub mod skid;

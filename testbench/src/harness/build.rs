@@ -1,0 +1,171 @@
+//! Verilates a design into a shared library, once: `.build/verilated/<hash>/dut.so`, where the hash covers the sources, the
+//! parameters, the shim, the flags and the tool's version. A lock file keeps parallel tests from building it twice.
+
+use super::{
+    design::Design,
+    shim,
+    tools::{self, Tool},
+};
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const CXX_FLAGS: &[&str] = &[
+    "-std=gnu++17",
+    "-O1",
+    "-fPIC",
+    // Two models in one process must not share their static data.
+    "-fno-gnu-unique",
+    "-fvisibility=hidden",
+    "-w",
+    "-DVM_COVERAGE=0",
+    "-DVM_SC=0",
+];
+const VERILATE_FLAGS: &[&str] = &["--cc", "--prefix", "Vdut", "--x-initial", "unique", "--x-assign", "unique"];
+const RUNTIME: &[&str] = &["verilated.cpp", "verilated_threads.cpp"];
+const TRACE_RUNTIME: &[&str] = &["verilated_vcd_c.cpp"];
+
+/// The shared library of `design`, built when it is not there; `None` (said aloud) without Verilator.
+pub fn library(design: &Design, trace: bool) -> Result<Option<PathBuf>> {
+    let Some(verilator) = tools::verilator() else {
+        tools::missing("verilator", &format!("the RTL of {}", design.top));
+        return Ok(None);
+    };
+    let shim = shim::source(design, trace);
+    let key = key(design, trace, &shim, verilator);
+    let dir = tools::build_dir().join("verilated").join(&key);
+    let so = dir.join("dut.so");
+    if so.exists() {
+        return Ok(Some(so));
+    }
+    once(&dir, || build(design, trace, &shim, verilator, &dir, &so))
+        .with_context(|| format!("Verilating {} in {}", design.top, dir.display()))?;
+    Ok(Some(so))
+}
+
+/// Runs `make` under the lock of `dir`.
+fn once(dir: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    let lock = File::create(dir.join("lock"))?;
+    lock.lock()?;
+    make()
+}
+
+fn key(design: &Design, trace: bool, shim: &str, verilator: &Tool) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    add(&verilator.version);
+    add(&format!("{trace} {VERILATE_FLAGS:?} {CXX_FLAGS:?} {:?}", design.params));
+    add(&design.top);
+    add(shim);
+    for (name, text) in &design.sources {
+        add(name);
+        add(text);
+    }
+    let digest = hash.finalize();
+    digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
+}
+
+fn build(design: &Design, trace: bool, shim: &str, verilator: &Tool, dir: &Path, so: &Path) -> Result<()> {
+    if so.exists() {
+        return Ok(());
+    }
+    let obj = dir.join("obj");
+    // What an interrupted build left would be compiled into this one.
+    if obj.exists() {
+        fs::remove_dir_all(&obj)?;
+    }
+    fs::create_dir_all(&obj)?;
+    let mut command = Command::new(&verilator.path);
+    command.current_dir(dir).args(VERILATE_FLAGS);
+    command.args(["--Mdir", "obj", "--top-module", &design.top]);
+    if trace {
+        command.args(["--trace", "--trace-structs"]);
+    }
+    for (name, value) in &design.params {
+        command.arg(format!("-G{name}={value}"));
+    }
+    for (name, text) in &design.sources {
+        fs::write(dir.join(name), text)?;
+        command.arg(name);
+    }
+    run(&mut command)?;
+
+    let mut unit = String::new();
+    let mut parts: Vec<String> =
+        fs::read_dir(&obj)?.filter_map(|e| e.ok()?.file_name().into_string().ok()).filter(|n| n.ends_with(".cpp")).collect();
+    parts.sort();
+    for part in parts {
+        unit += &format!("#include \"{part}\"\n");
+    }
+    // Last: it needs default visibility for its own functions only.
+    unit += "#pragma GCC visibility push(default)\n#include \"shim.cpp\"\n";
+    fs::write(obj.join("shim.cpp"), shim)?;
+    fs::write(obj.join("unit.cpp"), unit)?;
+    let root = verilator_root(verilator)?;
+    let mut link = cxx();
+    link.current_dir(&obj).args(["-shared", "-o", "dut.so", "unit.cpp"]);
+    let runtime = RUNTIME.iter().chain(if trace { TRACE_RUNTIME } else { &[] });
+    for file in runtime {
+        link.arg(runtime_object(verilator, &root, file)?);
+    }
+    includes(&mut link, &root).arg("-lpthread");
+    run(&mut link)?;
+    fs::rename(obj.join("dut.so"), so)?;
+    Ok(())
+}
+
+/// The object of one file of Verilator's runtime, compiled once for all models.
+fn runtime_object(verilator: &Tool, root: &Path, file: &str) -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{verilator:?} {root:?} {file} {CXX_FLAGS:?}"));
+    let digest: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let dir = tools::build_dir().join("verilated").join(format!("runtime-{digest}"));
+    let object = dir.join("runtime.o");
+    once(&dir, || {
+        if object.exists() {
+            return Ok(());
+        }
+        let mut compile = cxx();
+        compile.current_dir(&dir).args(["-c", "-o", "part.o"]).arg(root.join("include").join(file));
+        run(includes(&mut compile, root))?;
+        Ok(fs::rename(dir.join("part.o"), &object)?)
+    })?;
+    Ok(object)
+}
+
+fn cxx() -> Command {
+    let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into()));
+    command.args(CXX_FLAGS);
+    command
+}
+
+fn includes<'a>(command: &'a mut Command, root: &Path) -> &'a mut Command {
+    let include = root.join("include");
+    command.arg("-I.").arg("-I").arg(&include).arg("-I").arg(include.join("vltstd"))
+}
+
+fn verilator_root(verilator: &Tool) -> Result<PathBuf> {
+    let output = Command::new(&verilator.path).args(["--getenv", "VERILATOR_ROOT"]).output()?;
+    let root = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    if !root.join("include/verilated.cpp").exists() {
+        bail!("{} --getenv VERILATOR_ROOT gave {root:?}, which has no include/verilated.cpp", verilator.path.display());
+    }
+    Ok(root)
+}
+
+/// Runs `command`; its output is the error when it fails.
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("starting {:?}", command.get_program()))?;
+    if !output.status.success() {
+        bail!("{command:?} failed:\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

@@ -1,0 +1,503 @@
+//! The lockstep runner: model and Verilated RTL get the same inputs, and every output that means something is compared in every
+//! cycle from the first one after reset. Also held: no output depends on an input within a cycle, and a valid that waits
+//! keeps its payload.
+
+use super::{
+    build,
+    case::Case,
+    design::Design,
+    dut::{Dut, Library},
+    mismatch,
+    streams::{Beat, Run, Slot, Stream, array_len, slots, streams},
+};
+use anyhow::Result;
+use std::sync::Arc;
+use tritforge_sim::{
+    clocked::{Block, PowerUp},
+    ports::Ports,
+};
+use tritforge_spec::{
+    block::{Dir, Role},
+    stall::{go, hash, port_id},
+};
+
+/// Reset is held this long at power-up: blocks are defined after one cycle of it.
+const RESET_CYCLES: u64 = 2;
+/// Soft resets come within this many cycles of each other.
+const RESET_SPACING: u64 = 300;
+
+/// A peer of the block that answers its outputs: a memory behind AXI, a bus master.
+pub trait Environment<B: Block> {
+    /// Called once a cycle after the streams have set their part of `input`; may set or overwrite any of it.
+    /// `out` are the outputs of this same cycle. In the cycle of a reset `input.rst` is set and stays so.
+    fn drive(&mut self, cycle: u64, out: &B::Out, input: &mut B::In);
+    /// The block is being reset: forget transactions under way.
+    fn reset(&mut self) {}
+}
+
+impl<B: Block, F: FnMut(u64, &B::Out, &mut B::In)> Environment<B> for F {
+    fn drive(&mut self, cycle: u64, out: &B::Out, input: &mut B::In) {
+        self(cycle, out, input);
+    }
+}
+
+/// A block with its Verilated RTL, ready to run any number of cases.
+pub struct Lockstep<B: Block> {
+    pub(super) design: Design,
+    params: B::Params,
+    library: Arc<Library>,
+    inputs: Vec<Slot>,
+    outputs: Vec<Slot>,
+    streams: Vec<Stream>,
+    model: fn(&B::Params, PowerUp) -> B,
+}
+
+impl<B: Block> Lockstep<B>
+where
+    B::Params: Clone,
+{
+    /// Builds the RTL of the block with `params`. `None`, said aloud, without Verilator (a failure where CI=true).
+    /// Panics with the tool's words when the RTL does not build or the Rust ports are not the contract's.
+    pub fn new(params: &B::Params) -> Option<Self> {
+        let design = Design::of(params).unwrap_or_else(|e| panic!("{e:#}"));
+        Self::with_design(params, design)
+    }
+
+    /// As [`Lockstep::new`] with other sources, such as a planted fault.
+    pub fn with_design(params: &B::Params, design: Design) -> Option<Self> {
+        Self::build(params, design).unwrap_or_else(|e| panic!("{e:#}"))
+    }
+
+    fn build(params: &B::Params, design: Design) -> Result<Option<Self>> {
+        let inputs = slots::<B::In>(&design, Dir::In)?;
+        let outputs = slots::<B::Out>(&design, Dir::Out)?;
+        let streams = streams(&design.top, &inputs, &outputs)?;
+        let Some(path) = build::library(&design, false)? else {
+            return Ok(None);
+        };
+        let library = Library::load(&path, array_len(&inputs), array_len(&outputs))?;
+        Ok(Some(Self { design, params: params.clone(), library, inputs, outputs, streams, model: B::new }))
+    }
+
+    /// A run under `case`: add inputs, then [`Bench::run`].
+    pub fn bench<'a>(&'a self, case: &Case) -> Bench<'a, B> {
+        Bench {
+            lockstep: self,
+            case: *case,
+            sources: Vec::new(),
+            environment: None,
+            until: None,
+            drain: 256,
+            max_cycles: 1_000_000,
+            levels_from: 0,
+        }
+    }
+}
+
+type Fill<'a, I> = Box<dyn Fn(&mut I, usize) + 'a>;
+type Until<'a, O> = Box<dyn FnMut(u64, &O) -> bool + 'a>;
+
+/// The queue of an input stream.
+struct Source<'a, I> {
+    stream: usize,
+    count: usize,
+    fill: Fill<'a, I>,
+    next: usize,
+    offered: bool,
+}
+
+/// One run being set up.
+pub struct Bench<'a, B: Block> {
+    lockstep: &'a Lockstep<B>,
+    case: Case,
+    sources: Vec<Source<'a, B::In>>,
+    environment: Option<Box<dyn Environment<B> + 'a>>,
+    until: Option<Until<'a, B::Out>>,
+    drain: u64,
+    max_cycles: u64,
+    levels_from: u64,
+}
+
+impl<'a, B: Block> Bench<'a, B>
+where
+    B::Params: Clone,
+{
+    /// Feeds `items` to the input stream `stream`, in order; `fill` writes the payload fields of one item.
+    pub fn input<T>(mut self, stream: &str, items: &'a [T], fill: impl Fn(&mut B::In, &T) + 'a) -> Self {
+        let index = self
+            .lockstep
+            .streams
+            .iter()
+            .position(|s| s.name == stream && s.dir == Dir::In)
+            .unwrap_or_else(|| panic!("{} has no input stream {stream}", self.lockstep.design.top));
+        self.sources.push(Source {
+            stream: index,
+            count: items.len(),
+            fill: Box::new(move |input, i| fill(input, &items[i])),
+            next: 0,
+            offered: false,
+        });
+        self
+    }
+
+    /// Lets `environment` drive level inputs and all streams that it answers; a closure (cycle, outputs, inputs) will do.
+    pub fn environment(mut self, environment: impl Environment<B> + 'a) -> Self {
+        self.environment = Some(Box::new(environment));
+        self
+    }
+
+    /// Ends the run after the first cycle for which `until(cycle, outputs)` holds, instead of when all is quiet.
+    pub fn until(mut self, until: impl FnMut(u64, &B::Out) -> bool + 'a) -> Self {
+        self.until = Some(Box::new(until));
+        self
+    }
+
+    /// Without `until` the run ends when all inputs are consumed and no output was valid for this many cycles (256):
+    /// more than the longest silence inside the block.
+    pub fn drain(mut self, cycles: u64) -> Self {
+        self.drain = cycles;
+        self
+    }
+
+    /// A run longer than this (1,000,000) fails.
+    pub fn max_cycles(mut self, cycles: u64) -> Self {
+        self.max_cycles = cycles;
+        self
+    }
+
+    /// Level outputs are compared from this cycle on (0): for outputs of a memory, defined once it was written.
+    pub fn levels_from(mut self, cycle: u64) -> Self {
+        self.levels_from = cycle;
+        self
+    }
+
+    /// Runs; panics with the report of the first mismatch.
+    pub fn run(self) -> Run<B::Out> {
+        self.try_run().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Runs; the report of the first mismatch is the error.
+    pub fn try_run(mut self) -> Result<Run<B::Out>, String> {
+        let mut rig = Rig::new(self.lockstep, &self.case);
+        println!("{}: {}", self.lockstep.design.top, self.case);
+        rig.power_up_reset();
+        let mut run = self.fresh_run();
+        let mut resets = Resets::new(&self.case);
+        let (mut cycle, mut quiet) = (0u64, 0u64);
+        for absolute in 0.. {
+            if absolute >= self.max_cycles {
+                return Err(rig.report(absolute, &format!("still running after {absolute} cycles; {}", self.progress())));
+            }
+            let out = rig.model.out();
+            rig.compare(&out, cycle >= self.levels_from).map_err(|what| rig.report(absolute, &what))?;
+            let reset = resets.at(absolute);
+            let input = self.inputs(&rig, cycle, absolute, &out, reset)?;
+            let moved = rig.transfers(&input);
+            let busy = rig.streams().any(|(s, valid, _)| s.dir == Dir::Out && valid);
+            rig.step(&input).map_err(|what| rig.report(absolute, &what))?;
+            let done = self.until.as_mut().is_some_and(|until| until(cycle, &out));
+            self.account(&mut run, &moved, cycle, &out);
+            cycle += 1;
+            quiet = if busy || !self.consumed() { 0 } else { quiet + 1 };
+            run.cycles = cycle;
+            if reset {
+                (cycle, quiet) = (0, 0);
+                run = self.fresh_run();
+                rig.waiting.fill(None);
+            } else if resets.done() && (done || self.until.is_none() && quiet >= self.drain) {
+                break;
+            }
+        }
+        Ok(run)
+    }
+
+    fn fresh_run(&mut self) -> Run<B::Out> {
+        for source in &mut self.sources {
+            (source.next, source.offered) = (0, false);
+        }
+        let named = |dir| self.lockstep.streams.iter().filter(move |s| s.dir == dir).map(|s| s.name);
+        Run {
+            outputs: named(Dir::Out).map(|n| (n, Vec::new())).collect(),
+            inputs: named(Dir::In).map(|n| (n, Vec::new())).collect(),
+            cycles: 0,
+        }
+    }
+
+    fn consumed(&self) -> bool {
+        self.sources.iter().all(|s| s.next == s.count)
+    }
+
+    fn progress(&self) -> String {
+        let lines: Vec<String> = self
+            .sources
+            .iter()
+            .map(|s| format!("stream {}: {} of {} words taken", self.lockstep.streams[s.stream].name, s.next, s.count))
+            .collect();
+        lines.join(", ")
+    }
+
+    /// This cycle's inputs: garbage in every payload, then streams, then the environment.
+    fn inputs(&mut self, rig: &Rig<B>, cycle: u64, absolute: u64, out: &B::Out, reset: bool) -> Result<B::In, String> {
+        let seed = self.case.seed;
+        let mut input = rig.garbage(seed, absolute);
+        for s in self.lockstep.streams.iter().filter(|s| s.dir == Dir::Out) {
+            let ready = !self.case.stall.presses() || go(seed, port_id(s.name), absolute);
+            rig.set_bit(&mut input, s.ready, ready);
+        }
+        for source in &mut self.sources {
+            let s = &self.lockstep.streams[source.stream];
+            let may = !self.case.stall.idles() || go(seed, port_id(s.name), absolute);
+            source.offered = source.next < source.count && (source.offered || may);
+            rig.set_bit(&mut input, s.valid, source.offered);
+            if source.offered {
+                (source.fill)(&mut input, source.next);
+            }
+        }
+        rig.set_reset(&mut input, reset);
+        if let Some(environment) = &mut self.environment {
+            environment.drive(cycle, out, &mut input);
+            rig.set_reset(&mut input, reset);
+            if reset {
+                environment.reset();
+            }
+        }
+        Ok(input)
+    }
+
+    fn account(&mut self, run: &mut Run<B::Out>, moved: &[bool], cycle: u64, out: &B::Out) {
+        let (mut i, mut o) = (0, 0);
+        for (index, s) in self.lockstep.streams.iter().enumerate() {
+            match s.dir {
+                Dir::In => {
+                    if moved[index] {
+                        run.inputs[i].1.push(cycle);
+                        if let Some(source) = self.sources.iter_mut().find(|x| x.stream == index) {
+                            source.next += 1;
+                            source.offered = false;
+                        }
+                    }
+                    i += 1;
+                }
+                Dir::Out => {
+                    if moved[index] {
+                        run.outputs[o].1.push(Beat { cycle, out: out.clone() });
+                    }
+                    o += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The cycles of the soft resets of a case.
+struct Resets(Vec<u64>);
+
+impl Resets {
+    fn new(case: &Case) -> Self {
+        let mut at = 0;
+        let mut cycles: Vec<u64> = (0..case.resets as u64)
+            .map(|i| {
+                at += 1 + hash(case.seed, port_id("rst"), i) % RESET_SPACING;
+                at
+            })
+            .collect();
+        cycles.reverse();
+        Self(cycles)
+    }
+
+    fn at(&mut self, cycle: u64) -> bool {
+        let now = self.0.last() == Some(&cycle);
+        if now {
+            self.0.pop();
+        }
+        now
+    }
+
+    fn done(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Model and RTL in the same cycle.
+struct Rig<'a, B: Block> {
+    lockstep: &'a Lockstep<B>,
+    case: Case,
+    model: B,
+    dut: Dut,
+    in_words: Vec<u64>,
+    /// Outputs of the RTL in this cycle.
+    found: Vec<u64>,
+    expected: Vec<u64>,
+    settled: Vec<u64>,
+    /// Per stream: the payload words of an output that was valid and not taken.
+    waiting: Vec<Option<Vec<u64>>>,
+    /// Every cycle's input words from power-up on, for the replay with a wave.
+    record: mismatch::Record,
+}
+
+impl<'a, B: Block> Rig<'a, B>
+where
+    B::Params: Clone,
+{
+    fn new(lockstep: &'a Lockstep<B>, case: &Case) -> Self {
+        let random = match case.power_up {
+            PowerUp::Zero => None,
+            PowerUp::Random(seed) => Some(seed),
+        };
+        let words = array_len(&lockstep.outputs);
+        Self {
+            lockstep,
+            case: *case,
+            model: (lockstep.model)(&lockstep.params, case.power_up),
+            dut: Dut::new(&lockstep.library, random),
+            in_words: vec![0; array_len(&lockstep.inputs)],
+            found: vec![0; words],
+            expected: vec![0; words],
+            settled: vec![0; words],
+            waiting: vec![None; lockstep.streams.len()],
+            record: mismatch::Record::new(random, array_len(&lockstep.inputs)),
+        }
+    }
+
+    fn power_up_reset(&mut self) {
+        for cycle in 0..RESET_CYCLES {
+            let mut input = self.garbage(!self.case.seed, cycle);
+            self.set_reset(&mut input, true);
+            self.load(&input);
+            self.edge();
+            self.model.step(&input);
+        }
+        self.dut.get(&mut self.found);
+    }
+
+    /// Every payload input arbitrary, all else zero.
+    fn garbage(&self, seed: u64, cycle: u64) -> B::In {
+        let mut input = B::In::default();
+        for slot in &self.lockstep.inputs {
+            if let Role::Payload(_) = slot.port.role {
+                let id = port_id(slot.port.name);
+                let words: Vec<u64> = (0..slot.words as u64).map(|i| hash(seed ^ i, id, cycle)).collect();
+                input.store(slot.field, slot.port.width, &words);
+            }
+        }
+        input
+    }
+
+    fn set_bit(&self, input: &mut B::In, slot: usize, value: bool) {
+        let slot = &self.lockstep.inputs[slot];
+        input.store(slot.field, slot.port.width, &[value as u64]);
+    }
+
+    fn set_reset(&self, input: &mut B::In, value: bool) {
+        let reset = self.lockstep.inputs.iter().position(|s| s.port.role == Role::Reset);
+        if let Some(slot) = reset {
+            self.set_bit(input, slot, value);
+        }
+    }
+
+    /// Streams with their valid (for outputs: of the RTL, in this cycle) and their index.
+    fn streams(&self) -> impl Iterator<Item = (&Stream, bool, usize)> {
+        self.lockstep.streams.iter().enumerate().map(|(i, s)| {
+            let valid = match s.dir {
+                Dir::In => self.in_words[self.lockstep.inputs[s.valid].at] != 0,
+                Dir::Out => self.found[self.lockstep.outputs[s.valid].at] != 0,
+            };
+            (s, valid, i)
+        })
+    }
+
+    /// Compares this cycle's outputs, and holds that a waiting valid stands.
+    fn compare(&mut self, out: &B::Out, levels: bool) -> Result<(), String> {
+        let ls = self.lockstep;
+        for slot in &ls.outputs {
+            let words = &mut self.expected[slot.at..slot.at + slot.words];
+            let fits = out.load(slot.field, slot.port.width, words);
+            let valid = |s: &&Stream| self.found[ls.outputs[s.valid].at] != 0;
+            let compared = match slot.port.role {
+                Role::Payload(name) => ls.streams.iter().find(|s| s.name == name).as_ref().is_some_and(valid),
+                Role::Level => levels,
+                _ => true,
+            };
+            if !compared {
+                continue;
+            }
+            if !fits {
+                return Err(format!("port {}: the model's value does not fit into {} bits: {out:?}", slot.port.name, slot.port.width));
+            }
+            let (expected, found) = (slot.of(&self.expected), slot.of(&self.found));
+            if expected != found {
+                return Err(mismatch::values(&slot.port, expected, found));
+            }
+        }
+        for (i, s) in ls.streams.iter().enumerate().filter(|(_, s)| s.dir == Dir::Out) {
+            if let Some(was) = &self.waiting[i] {
+                if self.found[ls.outputs[s.valid].at] == 0 {
+                    return Err(format!("stream {}: valid went low before its word was taken", s.name));
+                }
+                if *was != payload(s, &ls.outputs, &self.found) {
+                    return Err(format!("stream {}: the payload changed while it waited", s.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Per stream: a word moves at this edge. Also notes what waits.
+    fn transfers(&mut self, input: &B::In) -> Vec<bool> {
+        self.load(input);
+        let ls = self.lockstep;
+        let moved: Vec<(bool, bool)> = self
+            .streams()
+            .map(|(s, valid, _)| {
+                let ready = match s.dir {
+                    Dir::In => self.found[ls.outputs[s.ready].at] != 0,
+                    Dir::Out => self.in_words[ls.inputs[s.ready].at] != 0,
+                };
+                (valid, ready)
+            })
+            .collect();
+        for (i, s) in ls.streams.iter().enumerate().filter(|(_, s)| s.dir == Dir::Out) {
+            let (valid, ready) = moved[i];
+            self.waiting[i] = (valid && !ready).then(|| payload(s, &ls.outputs, &self.found));
+        }
+        moved.into_iter().map(|(v, r)| v && r).collect()
+    }
+
+    fn load(&mut self, input: &B::In) {
+        for slot in &self.lockstep.inputs {
+            let words = &mut self.in_words[slot.at..slot.at + slot.words];
+            let fits = input.load(slot.field, slot.port.width, words);
+            assert!(fits, "stimulus of port {} does not fit into {} bits: {input:?}", slot.port.name, slot.port.width);
+        }
+    }
+
+    /// One clock edge of the RTL with the loaded inputs.
+    fn edge(&mut self) {
+        self.record.push(&self.in_words);
+        self.dut.set(&self.in_words);
+        self.dut.low();
+        self.dut.get(&mut self.settled);
+        self.dut.high();
+    }
+
+    /// The clock edge of both.
+    fn step(&mut self, input: &B::In) -> Result<(), String> {
+        self.edge();
+        for slot in &self.lockstep.outputs {
+            if slot.of(&self.settled) != slot.of(&self.found) {
+                return Err(format!("port {} depends on an input of the same cycle: outputs must be functions of state", slot.port.name));
+            }
+        }
+        self.model.step(input);
+        self.dut.get(&mut self.found);
+        Ok(())
+    }
+
+    fn report(&self, cycle: u64, what: &str) -> String {
+        self.record.report(&self.lockstep.design, &self.case, cycle, RESET_CYCLES, what, array_len(&self.lockstep.outputs))
+    }
+}
+
+fn payload(s: &Stream, slots: &[Slot], words: &[u64]) -> Vec<u64> {
+    s.payload.iter().flat_map(|&i| slots[i].of(words).iter().copied()).collect()
+}

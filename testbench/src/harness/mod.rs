@@ -1,0 +1,20 @@
+//! From a block's contract to a run of its model and its Verilated RTL side by side.
+//! `design` says what to build, `shim` and `build` make a shared library of it, `dut` calls it, `lockstep` drives both.
+
+mod build;
+mod case;
+mod design;
+mod dut;
+mod lockstep;
+mod mismatch;
+mod shim;
+mod streams;
+mod tools;
+
+pub use build::library;
+pub use case::{Case, Stall};
+pub use design::Design;
+pub use dut::{Dut, Library};
+pub use lockstep::{Bench, Environment, Lockstep};
+pub use streams::{Beat, Run};
+pub use tools::{Tool, build_dir, iverilog, missing, smtbmc, verilator, workspace, yosys, z3};
