@@ -104,9 +104,10 @@ impl Hw {
     pub fn token_bits(&self) -> usize {
         clog2(self.config.batch).max(1)
     }
-    /// CPW: K or V codes in one super-word; a code never straddles two, so the engine needs no gearbox.
+    /// CPW: K or V codes in one super-word, whole groups of VEC; neither a code nor a group straddles two words, so no block
+    /// needs a gearbox. (VEC ≤ W/32 makes it at least 4 groups.)
     pub fn codes_per_word(&self) -> usize {
-        self.word_bits() / self.config.kv_bits
+        self.word_bits() / self.config.kv_bits / self.config.vec * self.config.vec
     }
     /// NW: super-words of one K or V vector.
     pub fn kv_words(&self) -> usize {
