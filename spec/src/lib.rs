@@ -2,4 +2,6 @@
 
 pub mod bits;
 pub mod block;
+pub mod config;
+pub mod hw;
 pub mod stall;
