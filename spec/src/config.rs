@@ -115,7 +115,7 @@ impl AccelConfig {
             && self.lanes <= 4096
             && big % small == 0
             && (big / small).is_power_of_two()
-            && self.lanes % per_byte == 0
+            && self.lanes.is_multiple_of(per_byte)
             && self.lanes >= if self.packing == Packing::TwoBit { 8 } else { 5 };
         check(
             ok,
@@ -135,7 +135,12 @@ impl AccelConfig {
         check(self.burst.is_power_of_two(), "burst", "a power of two", self.burst)?;
         check((1..=64).contains(&self.outstanding), "outstanding", "1 to 64 bursts", self.outstanding)?;
         for (key, v) in [("weight_fifo", self.weight_fifo), ("aux_fifo", self.aux_fifo)] {
-            check(v >= self.burst && v >= 2 && v <= 65536, key, format!("at least one burst ({}) and at most 65536 beats", self.burst), v)?;
+            check(
+                v >= self.burst && (2..=65536).contains(&v),
+                key,
+                format!("at least one burst ({}) and at most 65536 beats", self.burst),
+                v,
+            )?;
         }
         check((1..=16).contains(&self.slots), "slots", "1 to 16", self.slots)?;
         check(

@@ -4,4 +4,7 @@ pub mod bits;
 pub mod block;
 pub mod config;
 pub mod hw;
+pub mod numerics;
+pub mod random;
+pub mod rom;
 pub mod stall;
