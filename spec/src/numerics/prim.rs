@@ -154,7 +154,7 @@ mod tests {
             let q = rhe(n, d);
             let diff = (q * d).abs_diff(n);
             prop_assert!(2 * diff <= d);
-            prop_assert!(2 * diff < d || q % 2 == 0);
+            prop_assert!(2 * diff < d || q.is_multiple_of(2));
         }
 
         #[test]
