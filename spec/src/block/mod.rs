@@ -111,6 +111,24 @@ macro_rules! stream_names {
     };
 }
 
+/// A file that a module reads with `$readmemh`: the Verilog string parameter `param` holds its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RomFile {
+    pub param: &'static str,
+    /// File name without folder; says what is inside, so that equal names have equal contents.
+    pub file: String,
+    /// One hexadecimal word a line, word 0 first.
+    pub text: String,
+}
+
+impl RomFile {
+    /// The file of `entries`.
+    pub fn of(param: &'static str, file: String, entries: &[u32]) -> Self {
+        let text = entries.iter().map(|e| format!("{e:x}\n")).collect();
+        Self { param, file, text }
+    }
+}
+
 /// What a block's parameters say about its interface.
 pub trait Contract: Sized {
     /// File stem and Verilog module name.
@@ -119,6 +137,10 @@ pub trait Contract: Sized {
     fn ports(&self) -> Vec<Port>;
     /// Verilog parameters by name; those not listed keep their Verilog default.
     fn verilog_params(&self) -> Vec<(&'static str, i64)>;
+    /// ROM files that the module reads with `$readmemh`; none by default.
+    fn roms(&self) -> Vec<RomFile> {
+        Vec::new()
+    }
     /// At least two parameter sets with different widths: the census and the lint elaborate each.
     fn examples() -> Vec<Self>;
 }
@@ -129,12 +151,13 @@ pub struct Interface {
     pub stem: &'static str,
     pub ports: Vec<Port>,
     pub verilog_params: Vec<(&'static str, i64)>,
+    pub roms: Vec<RomFile>,
 }
 
 impl Interface {
     /// The interface under `params`.
     pub fn of<P: Contract>(params: &P) -> Self {
-        Self { stem: P::STEM, ports: params.ports(), verilog_params: params.verilog_params() }
+        Self { stem: P::STEM, ports: params.ports(), verilog_params: params.verilog_params(), roms: params.roms() }
     }
 }
 

@@ -69,6 +69,11 @@ fn key(design: &Design, trace: bool, shim: &str, verilator: &Tool) -> String {
         add(name);
         add(text);
     }
+    for rom in &design.roms {
+        add(rom.param);
+        add(&rom.file);
+        add(&rom.text);
+    }
     let digest = hash.finalize();
     digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
 }
@@ -91,6 +96,12 @@ fn build(design: &Design, trace: bool, shim: &str, verilator: &Tool, dir: &Path,
     }
     for (name, value) in &design.params {
         command.arg(format!("-G{name}={value}"));
+    }
+    for rom in &design.roms {
+        let path = dir.join(&rom.file);
+        fs::write(&path, &rom.text)?;
+        // The model opens the file at run time, from whatever folder the test runs in.
+        command.arg(format!("-G{}=\"{}\"", rom.param, path.display()));
     }
     for (name, text) in &design.sources {
         fs::write(dir.join(name), text)?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use tritforge_rtl::leaves;
-use tritforge_spec::block::{Contract, Dir, Interface, Port, Role};
+use tritforge_spec::block::{Contract, Dir, Interface, Port, Role, RomFile};
 
 /// Verilog sources in the order in which they are read, and the interface of their top module.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Design {
     /// File name and text.
     pub sources: Vec<(String, String)>,
     pub params: Vec<(String, i64)>,
+    /// Files beside the sources that `$readmemh` reads.
+    pub roms: Vec<RomFile>,
     pub ports: Vec<Port>,
 }
 
@@ -29,6 +31,7 @@ impl Design {
             top: stem.to_owned(),
             sources: sources.into_iter().map(|(s, text)| (format!("{s}.sv"), text.into_owned())).collect(),
             params: interface.verilog_params.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect(),
+            roms: interface.roms.clone(),
             ports: interface.ports.clone(),
         })
     }
