@@ -4,6 +4,7 @@
 pub mod config;
 pub mod error;
 pub mod gguf;
+pub mod judge;
 pub mod synth;
 pub mod ternary;
 pub mod text;
@@ -12,6 +13,7 @@ pub mod weights;
 
 pub use config::{Activation, ModelShape};
 pub use error::{ModelError, Refusal};
+pub use judge::Judge;
 pub use ternary::TernaryTensor;
 pub use tokenizer::Tokenizer;
 pub use weights::{DenseTensor, Layer, Model};

@@ -1,7 +1,11 @@
 //! Where tests find the embedded model, and data that is not part of the project.
 #![allow(dead_code)]
 
+pub mod golden;
+
 use std::path::PathBuf;
+
+use tritforge::model::judge::{Observer, Place, Real, Values};
 
 /// A file under `models/`.
 pub fn embedded(name: &str) -> PathBuf {
@@ -15,6 +19,27 @@ pub fn test_data(name: &str) -> Option<PathBuf> {
         None => {
             eprintln!("SKIPPED: needs {name}; set TRITFORGE_TEST_DATA (see models/README.md)");
             None
+        }
+    }
+}
+
+/// Keeps every stage of one pass: floats as f64, codes as i8, by name.
+#[derive(Default)]
+pub struct Trace {
+    pub floats: std::collections::BTreeMap<String, (Vec<usize>, Vec<f64>)>,
+    pub codes: std::collections::BTreeMap<String, (Vec<usize>, Vec<i8>)>,
+}
+
+impl<F: Real> Observer<F> for Trace {
+    fn see(&mut self, place: Place, shape: &[usize], values: Values<'_, F>) {
+        match values {
+            Values::Float(values) => {
+                let values = values.iter().map(|v| v.to_f64().unwrap()).collect();
+                self.floats.insert(place.to_string(), (shape.to_vec(), values));
+            }
+            Values::Int8 { codes, .. } => {
+                self.codes.insert(place.to_string(), (shape.to_vec(), codes.to_vec()));
+            }
         }
     }
 }
