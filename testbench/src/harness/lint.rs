@@ -1,0 +1,153 @@
+//! What the tools say about a design: Verilator's warnings, yosys's and Icarus's acceptance, and the ports as yosys
+//! elaborates them. Each answer is `None`, said aloud, when the tool is missing.
+
+use super::{
+    design::Design,
+    tools::{self, Tool},
+};
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+use std::{fs, path::PathBuf, process::Command};
+use tritforge_rtl::leaves;
+use tritforge_spec::block::Dir;
+
+/// A design of a leaf module with its default parameters and without a contract: for the lint only.
+pub fn leaf(stem: &str) -> Result<Design> {
+    let sources = leaves::with_dependencies(stem).with_context(|| format!("no module {stem} in rtl/src/leaves.rs"))?;
+    Ok(Design {
+        top: stem.to_owned(),
+        sources: sources.into_iter().map(|(s, text)| (format!("{s}.sv"), text.into_owned())).collect(),
+        params: Vec::new(),
+        ports: Vec::new(),
+    })
+}
+
+/// Writes the sources where the tools find them.
+fn write(design: &Design) -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    for (name, text) in &design.sources {
+        hash.update(format!("{name} {}\n{text}", text.len()));
+    }
+    let digest: String = hash.finalize().iter().take(10).map(|b| format!("{b:02x}")).collect();
+    let dir = tools::build_dir().join("lint").join(digest);
+    fs::create_dir_all(&dir)?;
+    for (name, text) in &design.sources {
+        let path = dir.join(name);
+        // Rewriting an equal file would truncate it under another test that reads it.
+        if fs::read_to_string(&path).ok().as_deref() != Some(text) {
+            let part = dir.join(format!("{name}.{}", std::process::id()));
+            fs::write(&part, text)?;
+            fs::rename(part, path)?;
+        }
+    }
+    Ok(dir)
+}
+
+fn names(design: &Design) -> impl Iterator<Item = &str> {
+    design.sources.iter().map(|(n, _)| n.as_str())
+}
+
+/// Runs a tool in the folder of the sources; its output, or an error that holds it.
+fn ask(tool: &Tool, design: &Design, arguments: &[String]) -> Result<String> {
+    let output = Command::new(&tool.path).current_dir(write(design)?).args(arguments).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} {}: {} {}\n{text}", design.top, params(design), tool.path.display(), arguments.join(" "));
+    Ok(text)
+}
+
+fn params(design: &Design) -> String {
+    design.params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(" ")
+}
+
+/// `verilator --lint-only -Wall`: no warning at all.
+pub fn verilator(design: &Design) -> Result<Option<()>> {
+    let Some(tool) = tools::verilator() else {
+        tools::missing("verilator", &format!("lint of {}", design.top));
+        return Ok(None);
+    };
+    let mut arguments = ["--lint-only", "-Wall", "--top-module", &design.top].map(str::to_owned).to_vec();
+    arguments.extend(design.params.iter().map(|(n, v)| format!("-G{n}={v}")));
+    arguments.extend(names(design).map(str::to_owned));
+    let said = ask(tool, design, &arguments)?;
+    ensure!(!said.contains("%Warning"), "{} {}: {said}", design.top, params(design));
+    Ok(Some(()))
+}
+
+fn yosys_script(design: &Design, then: &str) -> Vec<String> {
+    let sources = names(design).collect::<Vec<_>>().join(" ");
+    let chparam: String = design.params.iter().map(|(n, v)| format!(" -chparam {n} {v}")).collect();
+    let script = format!("read_verilog -sv {sources}; hierarchy -check -top {}{chparam}; {then}", design.top);
+    vec!["-q".to_owned(), "-p".to_owned(), script]
+}
+
+/// yosys reads and elaborates it and finds no multiple driver, undriven wire or combinational loop.
+pub fn yosys(design: &Design) -> Result<Option<()>> {
+    let Some(tool) = tools::yosys() else {
+        tools::missing("yosys", &format!("check of {}", design.top));
+        return Ok(None);
+    };
+    ask(tool, design, &yosys_script(design, "proc; check -assert")).map(|_| Some(()))
+}
+
+/// Icarus compiles it.
+pub fn icarus(design: &Design) -> Result<Option<()>> {
+    let Some(tool) = tools::iverilog() else {
+        tools::missing("iverilog", &format!("compilation of {}", design.top));
+        return Ok(None);
+    };
+    let mut arguments = ["-g2012", "-t", "null", "-s", &design.top].map(str::to_owned).to_vec();
+    arguments.extend(design.params.iter().map(|(n, v)| format!("-P{}.{n}={v}", design.top)));
+    arguments.extend(names(design).map(str::to_owned));
+    ask(tool, design, &arguments).map(|_| Some(()))
+}
+
+/// A port as the Verilog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerilogPort {
+    pub name: String,
+    pub dir: Dir,
+    pub width: usize,
+}
+
+/// The ports of the elaborated top in the order of its port list.
+pub fn ports(design: &Design) -> Result<Option<Vec<VerilogPort>>> {
+    let Some(tool) = tools::yosys() else {
+        tools::missing("yosys", &format!("ports of {}", design.top));
+        return Ok(None);
+    };
+    let text = ask(tool, design, &yosys_script(design, "write_rtlil"))?;
+    parse_ports(&text, &design.top).map(Some)
+}
+
+/// Ports of the module marked as top in RTLIL text: lines `wire [width N] input|output ORDER \name`.
+fn parse_ports(rtlil: &str, top: &str) -> Result<Vec<VerilogPort>> {
+    let mut found = Vec::new();
+    let (mut marked, mut inside) = (false, false);
+    for line in rtlil.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["attribute", "\\top", "1"] => marked = true,
+            ["module", _] => (inside, marked) = (marked, false),
+            ["end"] if !line.starts_with(' ') => inside = false,
+            ["wire", ref rest @ ..] if inside => found.extend(parse_wire(rest)),
+            _ => {}
+        }
+    }
+    if found.is_empty() {
+        bail!("yosys shows no ports of {top}:\n{rtlil}");
+    }
+    found.sort_by_key(|(order, _)| *order);
+    Ok(found.into_iter().map(|(_, port)| port).collect())
+}
+
+fn parse_wire(words: &[&str]) -> Option<(usize, VerilogPort)> {
+    let after = |key: &str| words.iter().position(|w| *w == key).and_then(|i| words.get(i + 1));
+    let (dir, order) = match (after("input"), after("output")) {
+        (Some(n), None) => (Dir::In, n.parse().ok()?),
+        (None, Some(n)) => (Dir::Out, n.parse().ok()?),
+        _ => return None,
+    };
+    let width = after("width").map_or(Some(1), |w| w.parse().ok())?;
+    let name = words.last()?.strip_prefix('\\')?.to_owned();
+    Some((order, VerilogPort { name, dir, width }))
+}
