@@ -9,38 +9,62 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use std::{fs, path::PathBuf, process::Command};
 use tritforge_rtl::leaves;
-use tritforge_spec::block::Dir;
+use tritforge_spec::block::{BLOCKS, Dir};
 
-/// A design of a leaf module with its default parameters and without a contract: for the lint only.
+/// A leaf module alone: with the parameters of its first example where it is a block, else with its Verilog defaults.
 pub fn leaf(stem: &str) -> Result<Design> {
+    if let Some(block) = BLOCKS.iter().find(|b| b.stem == stem)
+        && let Some(first) = (block.examples)().first()
+    {
+        return Design::from_interface(first);
+    }
     let sources = leaves::with_dependencies(stem).with_context(|| format!("no module {stem} in rtl/src/leaves.rs"))?;
     Ok(Design {
         top: stem.to_owned(),
         sources: sources.into_iter().map(|(s, text)| (format!("{s}.sv"), text.into_owned())).collect(),
         params: Vec::new(),
+        roms: Vec::new(),
         ports: Vec::new(),
     })
 }
 
-/// Writes the sources where the tools find them.
+/// Writes the sources and ROM files where the tools find them.
 fn write(design: &Design) -> Result<PathBuf> {
+    let mut files = design.sources.clone();
+    for rom in &design.roms {
+        files.push((rom.file.clone(), rom.text.clone()));
+        let top = format!("{}.sv", design.top);
+        for (_, text) in files.iter_mut().filter(|(name, _)| *name == top) {
+            *text = with_string_default(text, rom.param, &rom.file);
+        }
+    }
     let mut hash = Sha256::new();
-    for (name, text) in &design.sources {
+    for (name, text) in &files {
         hash.update(format!("{name} {}\n{text}", text.len()));
     }
     let digest: String = hash.finalize().iter().take(10).map(|b| format!("{b:02x}")).collect();
     let dir = tools::build_dir().join("lint").join(digest);
     fs::create_dir_all(&dir)?;
-    for (name, text) in &design.sources {
+    for (name, text) in &files {
         let path = dir.join(name);
         // Rewriting an equal file would truncate it under another test that reads it.
         if fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            let part = dir.join(format!("{name}.{}", std::process::id()));
+            let part = dir.join(format!("{name}.{}-{:?}", std::process::id(), std::thread::current().id()));
             fs::write(&part, text)?;
             fs::rename(part, path)?;
         }
     }
     Ok(dir)
+}
+
+/// `text` with the default of its string parameter replaced: yosys takes no strings on its command line.
+fn with_string_default(text: &str, param: &str, value: &str) -> String {
+    let Some(at) = text.find(&format!("{param} = \"")) else {
+        return text.to_owned();
+    };
+    let start = at + param.len() + 4;
+    let end = text[start..].find('"').map_or(text.len(), |n| start + n);
+    format!("{}{value}{}", &text[..start], &text[end..])
 }
 
 fn names(design: &Design) -> impl Iterator<Item = &str> {
