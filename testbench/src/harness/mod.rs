@@ -5,6 +5,7 @@ mod build;
 mod case;
 mod design;
 mod dut;
+pub mod formal;
 pub mod lint;
 mod lockstep;
 mod mismatch;

@@ -1,0 +1,73 @@
+//! SMT proofs of leaf modules by yosys, yosys-smtbmc and z3: the properties of `testbench/formal/X.sv` hold in every reachable
+//! state, for all inputs of any length (base case of `steps` cycles from reset, and induction over `steps` cycles).
+
+use super::{
+    design::Design,
+    tools::{self, Tool},
+};
+use anyhow::{Context, Result, ensure};
+use std::{fs, path::PathBuf, process::Command};
+
+/// What the solver said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// No property fails within the first cycles after reset.
+    pub base: bool,
+    /// A cycle after `steps` good ones, from any state, is good.
+    pub induction: bool,
+}
+
+/// Checks the properties of `testbench/formal/<top>.sv` on `design`; `None`, said aloud, when a tool is missing.
+pub fn prove(design: &Design, steps: usize) -> Result<Option<Proof>> {
+    let what = format!("the proof of {}", design.top);
+    let (Some(yosys), Some(smtbmc), Some(_)) = (tools::yosys(), tools::smtbmc(), tools::z3()) else {
+        tools::missing("yosys, yosys-smtbmc or z3", &what);
+        return Ok(None);
+    };
+    let dir = translate(design, yosys).context(what)?;
+    let proof = Proof { base: check(smtbmc, &dir, steps, false)?, induction: check(smtbmc, &dir, steps, true)? };
+    fs::remove_dir_all(dir)?;
+    Ok(Some(proof))
+}
+
+/// Writes the module with its properties and makes `f.smt2` of it, in a folder of this call alone.
+fn translate(design: &Design, yosys: &Tool) -> Result<PathBuf> {
+    let file = tools::workspace().join("testbench/formal").join(format!("{}.sv", design.top));
+    let properties = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    let dir = tools::build_dir().join("formal").join(format!("{}-{}-{:?}", design.top, std::process::id(), std::thread::current().id()));
+    fs::create_dir_all(&dir)?;
+    let mut names = Vec::new();
+    for (name, text) in &design.sources {
+        let mut text = text.clone();
+        if *name == format!("{}.sv", design.top) {
+            let end = text.rfind("endmodule").with_context(|| format!("{name} has no endmodule"))?;
+            text.insert_str(end, &properties);
+        }
+        fs::write(dir.join(name), text)?;
+        names.push(name.as_str());
+    }
+    let chparam: String = design.params.iter().map(|(n, v)| format!(" -chparam {n} {v}")).collect();
+    let script = format!(
+        "read_verilog -formal -sv {}; hierarchy -check -top {top}{chparam}; prep -top {top}; flatten; async2sync; dffunmap; \
+         write_smt2 -wires f.smt2",
+        names.join(" "),
+        top = design.top
+    );
+    let output = Command::new(&yosys.path).current_dir(&dir).args(["-q", "-p", &script]).output()?;
+    ensure!(output.status.success(), "yosys: {script}\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(dir)
+}
+
+fn check(smtbmc: &Tool, dir: &PathBuf, steps: usize, induction: bool) -> Result<bool> {
+    let mut command = Command::new(&smtbmc.path);
+    command.current_dir(dir).args(["-s", "z3", "-t", &steps.to_string()]);
+    if induction {
+        command.arg("-i");
+    }
+    let output = command.arg("f.smt2").output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let passed = said.contains("Status: PASSED");
+    // Both words missing: the solver did not come to an answer, which is neither a proof nor a counterexample.
+    ensure!(passed || said.contains("Status: FAILED"), "yosys-smtbmc gave no answer:\n{said}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(passed)
+}
