@@ -6,5 +6,6 @@ pub mod config;
 pub mod hw;
 pub mod numerics;
 pub mod random;
+pub mod reference;
 pub mod rom;
 pub mod stall;
