@@ -21,6 +21,7 @@ pub const LEAVES: &[Leaf] = leaves! {
     "fifo"
     "ram_sdp"
     "rhe_div"
+    "rope"
     "scale_mul"
     "scale_norm"
 };

@@ -2,4 +2,5 @@
 
 pub mod fifo;
 pub mod ram_sdp;
+pub mod rope;
 pub mod skid;

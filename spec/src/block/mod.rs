@@ -3,12 +3,17 @@
 
 pub mod fifo;
 pub mod ram_sdp;
+pub mod rope;
 pub mod skid;
 
 /// Every block that exists as `spec/src/block/X.rs`, `sim/src/block/X.rs`, `rtl/verilog/X.sv`, `testbench/tests/X.rs` and
 /// `docs/blocks/X.md`. The census test holds all five and the Verilog ports to this list.
-pub const BLOCKS: &[BlockEntry] =
-    &[BlockEntry::of::<skid::Params>(), BlockEntry::of::<fifo::Params>(), BlockEntry::of::<ram_sdp::Params>()];
+pub const BLOCKS: &[BlockEntry] = &[
+    BlockEntry::of::<skid::Params>(),
+    BlockEntry::of::<fifo::Params>(),
+    BlockEntry::of::<ram_sdp::Params>(),
+    BlockEntry::of::<rope::Params>(),
+];
 
 /// Direction of a port, seen from the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
