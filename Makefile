@@ -1,0 +1,35 @@
+# make demo   simulate the embedded model and leave bundle, timeline and report in out/demo/
+# make test   every test: values, cycles, model against Verilated RTL, proofs
+# make check  format, clippy, generated files, lint of all Verilog
+# make bench  speed of the cycle model against Verilator
+# make tools  install the hardware tools that are missing
+# make fmt    format the sources
+.PHONY: all demo test check bench tools fmt clean
+CARGO ?= cargo
+
+all: test
+
+demo:
+	$(CARGO) run --release --quiet -- demo
+
+test:
+	$(CARGO) test --workspace --quiet
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) test --quiet -p tritforge-testbench --test census
+
+bench:
+	$(CARGO) run --release --quiet -- bench sim
+
+tools:
+	scripts/tools.sh
+
+fmt:
+	$(CARGO) fmt --all
+
+# .tools stays: it is what `make tools` took minutes to fetch.
+clean:
+	$(CARGO) clean
+	rm -rf .build out
