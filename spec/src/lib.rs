@@ -9,3 +9,5 @@ pub mod random;
 pub mod reference;
 pub mod rom;
 pub mod stall;
+pub mod descriptor;
+pub mod regmap;

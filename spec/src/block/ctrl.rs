@@ -1,0 +1,178 @@
+//! `ctrl`: executes descriptors. In: stream `go` (doorbell), `desc` and `const` words, idle levels of the writers. Out: the
+//! segments of the readers, the commands of every block, the constants of the layer, busy and error levels.
+
+use super::{Contract, Port};
+use crate::descriptor;
+use crate::hw::Hw;
+use crate::stream_names;
+
+/// Parameters of `ctrl`: everything a command needs that is known at elaboration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// W: super-word bits.
+    pub word_bits: usize,
+    /// TW: bits of a token index in the pass.
+    pub token_bits: usize,
+    pub batch: usize,
+    pub layers: usize,
+    pub slots: usize,
+    /// Positions the hardware holds.
+    pub context: usize,
+    pub vec: usize,
+    /// D, QD, KD.
+    pub dim: usize,
+    pub q_dim: usize,
+    pub kv_dim: usize,
+    /// Array words of a row of D and of QD weights.
+    pub wpr_d: usize,
+    pub wpr_q: usize,
+    /// Super-words of one x vector.
+    pub x_words: usize,
+    /// Super-words of the sections of a layer segment.
+    pub gain1_words: usize,
+    pub qkv_words: usize,
+    pub gain2_words: usize,
+    pub o_words: usize,
+}
+
+/// 32-bit words of the constants section.
+pub const CONST_WORDS: usize = 16;
+/// Index of each constant in that section; the epsilon terms take two words, low first.
+pub mod const_index {
+    pub const C_NORM1: usize = 0;
+    pub const C_Q: usize = 1;
+    pub const C_K: usize = 2;
+    pub const C_V: usize = 3;
+    pub const C_NORM2: usize = 4;
+    pub const C_O: usize = 5;
+    pub const EPS1: usize = 6;
+    pub const EPS2: usize = 8;
+}
+/// Destinations of weight segments behind `route`.
+pub mod weight_dest {
+    pub const CONST: u8 = 0;
+    pub const GAIN: u8 = 1;
+    pub const PACKED: u8 = 2;
+}
+/// Destinations of auxiliary segments behind `route`.
+pub mod aux_dest {
+    pub const DESCRIPTOR: u8 = 0;
+    pub const X: u8 = 1;
+    pub const KV: u8 = 2;
+}
+/// Cycles that a pass spends on issuing its fifteen commands when every block is ready.
+pub const ISSUE_CYCLES: u64 = 15;
+
+impl Params {
+    /// Super-words of a descriptor, and of the constants (64 bytes each).
+    pub fn desc_words(&self) -> usize {
+        (descriptor::BYTES * 8).div_ceil(self.word_bits)
+    }
+    /// Super-words of one layer segment.
+    pub fn layer_words(&self) -> usize {
+        self.desc_words() + self.gain1_words + self.qkv_words + self.gain2_words + self.o_words
+    }
+}
+
+impl From<&Hw> for Params {
+    fn from(hw: &Hw) -> Self {
+        let (d, q, k) = (hw.shape.dim, hw.q_dim(), hw.kv_dim());
+        Params {
+            word_bits: hw.word_bits(),
+            token_bits: hw.token_bits(),
+            batch: hw.config.batch,
+            layers: hw.shape.layers,
+            slots: hw.config.slots,
+            context: hw.context(),
+            vec: hw.config.vec,
+            dim: d,
+            q_dim: q,
+            kv_dim: k,
+            wpr_d: hw.words_per_row(d),
+            wpr_q: hw.words_per_row(q),
+            x_words: hw.vector_words(d),
+            gain1_words: hw.vector_words(d),
+            qkv_words: hw.packed_words(q + 2 * k, d),
+            gain2_words: hw.vector_words(q),
+            o_words: hw.packed_words(d, q),
+        }
+    }
+}
+
+impl Contract for Params {
+    const STEM: &'static str = "ctrl";
+
+    fn ports(&self) -> Vec<Port> {
+        let (w, n) = (self.word_bits, self.token_bits + 1);
+        let mut p = vec![Port::clk(), Port::rst()];
+        p.extend(Port::stream_in(stream_names!("go", "ptr", "count"), &[32, 16]));
+        p.extend(Port::stream_in(stream_names!("desc", "data"), &[w]));
+        p.extend(Port::stream_in(stream_names!("const", "data"), &[w]));
+        p.extend(Port::stream_out(stream_names!("dseg", "off", "beats", "dest"), &[32, 32, 2]));
+        p.extend(Port::stream_out(stream_names!("wseg", "off", "beats", "dest"), &[32, 32, 2]));
+        p.extend(Port::stream_out(stream_names!("xload", "n"), &[n]));
+        p.extend(Port::stream_out(stream_names!("norm", "groups", "n", "src", "dest", "eps", "c"), &[15, n, 1, 1, 64, 24]));
+        p.extend(Port::stream_out(stream_names!("resid", "n"), &[n]));
+        p.extend(Port::stream_out(stream_names!("unpack", "words"), &[32]));
+        p.extend(Port::stream_out(stream_names!("tmac", "acts", "wpr", "rows", "n", "dest"), &[20, 15, 20, n, 1]));
+        p.extend(Port::stream_out(stream_names!("rope", "pos", "n"), &[14, n]));
+        p.extend(Port::stream_out(stream_names!("headq", "n"), &[n]));
+        p.extend(Port::stream_out(stream_names!("kvwrite", "layer", "slot", "pos", "n"), &[8, 4, 14, n]));
+        p.extend(Port::stream_out(stream_names!("kvread", "layer", "slot", "pos", "n"), &[8, 4, 14, n]));
+        p.extend(Port::stream_out(stream_names!("attn", "n"), &[n]));
+        p.extend(Port::stream_out(stream_names!("xstore", "off", "n"), &[32, n]));
+        p.extend(["xstore_idle", "kvwrite_idle", "write_idle"].map(|name| Port::level_in(name, 1)));
+        p.extend(["cq", "ck", "cv", "co"].map(|name| Port::level_out(name, 24)));
+        p.extend(["busy", "finished", "err", "err_field"].map(|name| Port::level_out(name, 1)));
+        p.push(Port::level_out("err_off", 32));
+        p
+    }
+
+    fn verilog_params(&self) -> Vec<(&'static str, i64)> {
+        [
+            ("W", self.word_bits),
+            ("TW", self.token_bits),
+            ("BATCH", self.batch),
+            ("LAYERS", self.layers),
+            ("SLOTS", self.slots),
+            ("CONTEXT", self.context),
+            ("VEC", self.vec),
+            ("D", self.dim),
+            ("QD", self.q_dim),
+            ("KD", self.kv_dim),
+            ("WPR_D", self.wpr_d),
+            ("WPR_Q", self.wpr_q),
+            ("X_WORDS", self.x_words),
+            ("G1_WORDS", self.gain1_words),
+            ("QKV_WORDS", self.qkv_words),
+            ("G2_WORDS", self.gain2_words),
+            ("O_WORDS", self.o_words),
+        ]
+        .map(|(name, v)| (name, v as i64))
+        .to_vec()
+    }
+
+    fn examples() -> Vec<Self> {
+        let base = Params {
+            word_bits: 128,
+            token_bits: 2,
+            batch: 4,
+            layers: 4,
+            slots: 1,
+            context: 256,
+            vec: 4,
+            dim: 256,
+            q_dim: 256,
+            kv_dim: 128,
+            wpr_d: 4,
+            wpr_q: 4,
+            x_words: 64,
+            gain1_words: 64,
+            qkv_words: 2048,
+            gain2_words: 64,
+            o_words: 1024,
+        };
+        let wide = Params { word_bits: 1024, token_bits: 1, batch: 1, slots: 3, x_words: 8, gain1_words: 8, ..base.clone() };
+        vec![base.clone(), Params { word_bits: 512, x_words: 16, ..base }, wide]
+    }
+}

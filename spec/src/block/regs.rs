@@ -1,0 +1,126 @@
+//! `regs`: the AXI4-Lite register file. In: the host's five channels, status and error levels, counter pulses. Out: doorbell,
+//! page table writes, port bases, core reset, interrupt. The map itself is in [`crate::regmap`].
+
+use super::{Contract, Port};
+use crate::hw::Hw;
+use crate::stream_names;
+
+/// Parameters of `regs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    pub ports: usize,
+    pub lanes: usize,
+    pub batch: usize,
+    pub vec: usize,
+    pub kv_bits: usize,
+    pub two_bit: bool,
+    pub port_bits: usize,
+    pub context: usize,
+    pub hw_hash: u64,
+    pub numerics_hash: u64,
+    /// Bits of the saturation counts of `softmax`, `attn_out`, `resid`.
+    pub sat_bits: [usize; 3],
+}
+
+/// Cycles that the core stays in reset after the masters have drained.
+pub const RESET_CYCLES: u64 = 4;
+/// AXI response for an access that did nothing.
+pub const SLVERR: u8 = 2;
+
+impl Params {
+    /// The register file of `hw`, with the hashes that an image must carry.
+    pub fn new(hw: &Hw, hw_hash: u64, numerics_hash: u64, sat_bits: [usize; 3]) -> Self {
+        let c = &hw.config;
+        Params {
+            ports: c.ports,
+            lanes: c.lanes,
+            batch: c.batch,
+            vec: c.vec,
+            kv_bits: c.kv_bits,
+            two_bit: c.packing == crate::config::Packing::TwoBit,
+            port_bits: c.port_bits,
+            context: hw.context(),
+            hw_hash,
+            numerics_hash,
+            sat_bits,
+        }
+    }
+
+    /// Value of CAPS0.
+    pub fn caps0(&self) -> u32 {
+        (self.lanes as u32 & 0xffff)
+            | (self.batch as u32 & 31) << 16
+            | (self.vec as u32 & 31) << 21
+            | (self.kv_bits as u32 & 15) << 26
+            | u32::from(self.two_bit) << 30
+    }
+
+    /// Value of CAPS1.
+    pub fn caps1(&self) -> u32 {
+        (self.ports as u32 & 63) | (self.port_bits as u32 & 1023) << 6 | (self.context as u32 & 0xffff) << 16
+    }
+}
+
+impl Contract for Params {
+    const STEM: &'static str = "regs";
+
+    fn ports(&self) -> Vec<Port> {
+        let level_in = |names: &[(&'static str, usize)]| names.iter().map(|&(n, w)| Port::level_in(n, w)).collect::<Vec<_>>();
+        let mut p = vec![Port::clk(), Port::rst()];
+        p.extend(Port::stream_in(stream_names!("s_aw", "addr"), &[12]));
+        p.extend(Port::stream_in(stream_names!("s_w", "data", "strb"), &[32, 4]));
+        p.extend(Port::stream_out(stream_names!("s_b", "resp"), &[2]));
+        p.extend(Port::stream_in(stream_names!("s_ar", "addr"), &[12]));
+        p.extend(Port::stream_out(stream_names!("s_r", "data", "resp"), &[32, 2]));
+        p.extend(["irq", "core_rst", "stop"].map(|n| Port::level_out(n, 1)));
+        p.push(Port::level_out("base", 64 * self.ports));
+        p.extend(Port::stream_out(stream_names!("go", "ptr", "count"), &[32, 16]));
+        p.extend(Port::stream_out(stream_names!("ptw", "index", "entry"), &[16, 32]));
+        p.extend(Port::stream_out(stream_names!("ptr", "index", "entry"), &[16, 32]));
+        p.extend(level_in(&[("busy", 1), ("finished", 1), ("ctrl_err", 1), ("ctrl_err_field", 1), ("ctrl_err_off", 32)]));
+        p.extend(level_in(&[("read_idle", 1), ("read_err", 1), ("read_err_port", 5), ("read_err_addr", 64)]));
+        p.extend(level_in(&[("write_idle", 1), ("write_err", 1), ("write_err_port", 5), ("write_err_addr", 64)]));
+        p.extend(level_in(&[("bad", 1), ("bad_word", 32), ("array_busy", 1), ("wait_w", 1), ("wait_act", 1), ("wait_out", 1)]));
+        p.extend(level_in(&[("attn_busy", 1), ("sat0", self.sat_bits[0]), ("sat1", self.sat_bits[1]), ("sat2", self.sat_bits[2])]));
+        p.push(Port::level_in("beats_inc", self.ports));
+        p
+    }
+
+    fn verilog_params(&self) -> Vec<(&'static str, i64)> {
+        let half = |hash: u64, high: bool| i64::from((if high { hash >> 32 } else { hash }) as u32 as i32);
+        vec![
+            ("P", self.ports as i64),
+            ("LANES", self.lanes as i64),
+            ("BATCH", self.batch as i64),
+            ("VEC", self.vec as i64),
+            ("KVB", self.kv_bits as i64),
+            ("TWO_BIT", i64::from(self.two_bit)),
+            ("PW", self.port_bits as i64),
+            ("CONTEXT", self.context as i64),
+            ("HW_HASH_LO", half(self.hw_hash, false)),
+            ("HW_HASH_HI", half(self.hw_hash, true)),
+            ("NUM_HASH_LO", half(self.numerics_hash, false)),
+            ("NUM_HASH_HI", half(self.numerics_hash, true)),
+            ("SW0", self.sat_bits[0] as i64),
+            ("SW1", self.sat_bits[1] as i64),
+            ("SW2", self.sat_bits[2] as i64),
+        ]
+    }
+
+    fn examples() -> Vec<Self> {
+        let base = Params {
+            ports: 1,
+            lanes: 80,
+            batch: 4,
+            vec: 4,
+            kv_bits: 8,
+            two_bit: false,
+            port_bits: 128,
+            context: 256,
+            hw_hash: 0x8123_4567_89ab_cdef,
+            numerics_hash: 0xfedc_ba98_7654_3210,
+            sat_bits: [1, 1, 1],
+        };
+        vec![base.clone(), Params { ports: 4, two_bit: true, sat_bits: [3, 3, 1], ..base }]
+    }
+}
