@@ -24,6 +24,8 @@ pub const LEAVES: &[Leaf] = leaves! {
     "rope"
     "scale_mul"
     "scale_norm"
+    "ctrl"
+    "regs"
 };
 
 /// A source file that is generated from the contract (a ROM, a package of constants): its module or package name and text.
@@ -33,7 +35,7 @@ pub struct Generated {
 }
 
 /// All generated sources that leaf modules use.
-pub const GENERATED: &[Generated] = &[];
+pub const GENERATED: &[Generated] = &[Generated { stem: "regmap_pkg", text: crate::generate::regmap_package }];
 
 /// The text of a leaf or generated module.
 pub fn source(stem: &str) -> Option<Cow<'static, str>> {

@@ -134,7 +134,8 @@ module ctrl #(
         .out_valid(cw_valid), .out_ready(cw_take), .out_data(cw_data));
 
     // ---- fetch machine
-    localparam logic [2:0] F_IDLE = 3'd0, F_REQ = 3'd1, F_WORDS = 3'd2, F_CHECK = 3'd3, F_WSEG = 3'd4, F_PUSH = 3'd5;
+    localparam logic [2:0] F_IDLE = 3'd0, F_REQ = 3'd1, F_WORDS = 3'd2, F_CHECK = 3'd3, F_WSEG = 3'd4, F_PUSH = 3'd5,
+                           F_ASK = 3'd6;
     logic [2:0]    f_q, f_d;
     logic [31:0]   ptr_q, ptr_d;
     logic [15:0]   left_q, left_d;
@@ -172,13 +173,15 @@ module ctrl #(
     wire [TW:0]  j_n    = job_q[128 +: TW+1];
     wire [13:0]  j_pos  = job_q[109:96];
 
-    wire issue_x = x_q == X_ISSUE && step_q == 4'd0;
+    // dseg serves both machines. The fetch machine comes forward (F_ASK) only from a cycle in which the other does not ask,
+    // and keeps it out while it asks: a request that waits never changes.
+    wire issue_x = x_q == X_ISSUE && step_q == 4'd0 && f_q != F_ASK;
     assign busy  = f_q != F_IDLE || slot_full_q || x_q != X_IDLE;
 
     // ---- fetch: next state
     assign g_take  = f_q == F_IDLE && !busy;
     assign dw_take = f_q == F_WORDS;
-    assign dseg_valid = issue_x || f_q == F_REQ;
+    assign dseg_valid = issue_x || f_q == F_ASK;
     assign dseg_off   = issue_x ? job_q[223:192] : ptr_q;
     assign dseg_beats = issue_x ? 32'(j_n) * 32'(X_WORDS) : 32'(DW);
     assign dseg_dest  = issue_x ? 2'd1 : 2'd0;
@@ -211,7 +214,8 @@ module ctrl #(
                 ptr_d = g_data[31:0];
                 left_d = g_data[47:32];
             end
-            F_REQ: if (dseg_ready && !issue_x) begin
+            F_REQ: if (!issue_x) f_d = F_ASK;
+            F_ASK: if (dseg_ready) begin
                 f_d = F_WORDS;
                 fi_d = '0;
             end
@@ -251,7 +255,7 @@ module ctrl #(
     logic step_ready;
     always_comb begin
         case (step_q)
-            4'd0:    step_ready = dseg_ready;
+            4'd0:    step_ready = dseg_ready && issue_x;
             4'd1:    step_ready = xload_ready;
             4'd2:    step_ready = norm_ready;
             4'd3:    step_ready = resid_ready;

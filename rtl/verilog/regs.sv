@@ -139,7 +139,7 @@ module regs #(
     wire running  = busy || go_q;
     wire bell     = wr && awaddr_q == regmap_pkg::DOORBELL && !running && r_q == R_RUN && wdata_q[15:0] != 16'd0;
     wire wrong    = bell && !image_ok;
-    wire soft     = wr && awaddr_q == regmap_pkg::CONTROL && wdata_q[0];
+    wire soft_reset     = wr && awaddr_q == regmap_pkg::CONTROL && wdata_q[0];
     wire snap     = wr && awaddr_q == regmap_pkg::SNAPSHOT;
     wire clear    = core_rst;
 
@@ -349,7 +349,7 @@ module regs #(
             end
             // soft reset
             case (r_q)
-                R_RUN: if (soft) r_q <= R_DRAIN;
+                R_RUN: if (soft_reset) r_q <= R_DRAIN;
                 R_DRAIN: if (drained) begin
                     r_q <= R_RESET;
                     r_count_q <= 3'd0;

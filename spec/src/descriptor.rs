@@ -93,8 +93,20 @@ pub const ERROR_CODES: &[(ErrorCode, &str, &str)] = &[
     (ErrorCode::None, "NONE", "no error since the last soft reset"),
     (ErrorCode::WrongImage, "WRONG_IMAGE", "doorbell refused: IMG_HW_HASH or IMG_NUM_HASH differ from the hardware's; nothing was read"),
     (ErrorCode::BadOpcode, "BAD_OPCODE", "unknown opcode or descriptor version; ERR_ADDR = super-word offset of the descriptor"),
-    (ErrorCode::BadDescriptor, "BAD_DESCRIPTOR", "layer, slot, pos, count or a reserved bit out of range; ERR_ADDR = super-word offset of the descriptor"),
-    (ErrorCode::ReadError, "READ_ERROR", "a read beat answered with an error counted as zero data; ERR_ADDR = byte address, ERR_CODE[12:8] = port"),
+    (
+        ErrorCode::BadDescriptor,
+        "BAD_DESCRIPTOR",
+        "layer, slot, pos, count or a reserved bit out of range; ERR_ADDR = super-word offset of the descriptor",
+    ),
+    (
+        ErrorCode::ReadError,
+        "READ_ERROR",
+        "a read beat answered with an error counted as zero data; ERR_ADDR = byte address, ERR_CODE[12:8] = port",
+    ),
     (ErrorCode::WriteError, "WRITE_ERROR", "a write answered with an error; ERR_ADDR = byte address, ERR_CODE[12:8] = port"),
-    (ErrorCode::BadWeight, "BAD_WEIGHT", "illegal code in packed weights counted as zero trits; ERR_ADDR = index of the super-word in its section"),
+    (
+        ErrorCode::BadWeight,
+        "BAD_WEIGHT",
+        "illegal code in packed weights counted as zero trits; ERR_ADDR = index of the super-word in its section",
+    ),
 ];

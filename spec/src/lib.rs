@@ -3,11 +3,11 @@
 pub mod bits;
 pub mod block;
 pub mod config;
+pub mod descriptor;
 pub mod hw;
 pub mod numerics;
 pub mod random;
 pub mod reference;
+pub mod regmap;
 pub mod rom;
 pub mod stall;
-pub mod descriptor;
-pub mod regmap;

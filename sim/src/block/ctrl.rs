@@ -40,6 +40,7 @@ ports! {
 enum Fetch {
     Idle,
     Request,
+    Ask,
     Words,
     Check,
     Segments,
@@ -148,8 +149,11 @@ impl Ctrl {
         self.fetch != Fetch::Idle || self.slot.is_some() || self.execute != Execute::Idle
     }
 
+    /// The command that is offered in this cycle. dseg serves both machines: the fetch machine comes forward only from a cycle in
+    /// which the other does not ask, and keeps it out while it asks, so a request that waits never changes.
     fn issuing(&self) -> Option<Step> {
-        if self.execute == Execute::Issue { STEPS.get(self.step).copied() } else { None }
+        let step = STEPS.get(self.step).copied().filter(|_| self.execute == Execute::Issue)?;
+        (step != Step::LoadX || self.fetch != Fetch::Ask).then_some(step)
     }
 
     /// Super-words and destination of section `self.section` of the layer segment.
@@ -208,7 +212,12 @@ impl Ctrl {
                 }
             }
             Fetch::Request => {
-                if i.dseg_ready && !load_x {
+                if !load_x {
+                    self.fetch = Fetch::Ask;
+                }
+            }
+            Fetch::Ask => {
+                if i.dseg_ready {
                     (self.fetch, self.fetch_word) = (Fetch::Words, 0);
                 }
             }
@@ -253,7 +262,7 @@ impl Ctrl {
         }
     }
 
-    fn step_execute(&mut self, i: &In) {
+    fn step_execute(&mut self, i: &In, issuing: Option<Step>) {
         self.finished = false;
         match self.execute {
             Execute::Idle => {
@@ -272,7 +281,7 @@ impl Ctrl {
                 }
             }
             Execute::Issue => {
-                if self.step_ready(STEPS[self.step], i) {
+                if issuing.is_some_and(|step| self.step_ready(step, i)) {
                     self.step += 1;
                     if self.step == STEPS.len() {
                         self.execute = Execute::Wait;
@@ -337,7 +346,7 @@ impl Block for Ctrl {
             go_ready: self.go.ready(),
             desc_ready: self.desc.ready(),
             const_ready: self.consts.ready(),
-            dseg_valid: at(Step::LoadX) || self.fetch == Fetch::Request,
+            dseg_valid: at(Step::LoadX) || self.fetch == Fetch::Ask,
             dseg_off: if at(Step::LoadX) { job("x_in") } else { self.ptr },
             dseg_beats: if at(Step::LoadX) { u32::from(n) * p.x_words as u32 } else { p.desc_words() as u32 },
             dseg_dest: if at(Step::LoadX) { aux_dest::X } else { aux_dest::DESCRIPTOR },
@@ -398,7 +407,8 @@ impl Block for Ctrl {
 
     fn step(&mut self, i: &In) {
         let busy = self.busy();
-        let load_x = self.issuing() == Some(Step::LoadX);
+        let issuing = self.issuing();
+        let load_x = issuing == Some(Step::LoadX);
         let go_take = self.fetch == Fetch::Idle && !busy;
         let desc_take = self.fetch == Fetch::Words;
         let const_take = self.execute == Execute::Const;
@@ -407,7 +417,7 @@ impl Block for Ctrl {
         // this cycle is not yet there for the execute machine.
         self.step_fetch(i, busy, load_x);
         let filled = if slot_was_empty { self.slot.take() } else { None };
-        self.step_execute(i);
+        self.step_execute(i, issuing);
         if filled.is_some() {
             self.slot = filled;
         }

@@ -1,6 +1,8 @@
 //! One file a block, the stem of its contract and of its Verilog.
 
+pub mod ctrl;
 pub mod fifo;
 pub mod ram_sdp;
 pub mod rope;
+pub mod regs;
 pub mod skid;

@@ -1,9 +1,11 @@
 //! The interface of every hardware block: its ports in Verilog order, its parameters, its timing constants.
 //! The cycle model, the Verilog, the test harness and the documentation all take them from here.
 
+pub mod ctrl;
 pub mod fifo;
 pub mod ram_sdp;
 pub mod rope;
+pub mod regs;
 pub mod skid;
 
 /// Every block that exists as `spec/src/block/X.rs`, `sim/src/block/X.rs`, `rtl/verilog/X.sv`, `testbench/tests/X.rs` and
@@ -13,6 +15,8 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<fifo::Params>(),
     BlockEntry::of::<ram_sdp::Params>(),
     BlockEntry::of::<rope::Params>(),
+    BlockEntry::of::<ctrl::Params>(),
+    BlockEntry::of::<regs::Params>(),
 ];
 
 /// Direction of a port, seen from the block.

@@ -1,9 +1,21 @@
 //! `regs`: the AXI4-Lite register file. In: the host's five channels, status and error levels, counter pulses. Out: doorbell,
 //! page table writes, port bases, core reset, interrupt. The map itself is in [`crate::regmap`].
 
-use super::{Contract, Port};
+use super::{Contract, Port, StreamNames};
 use crate::hw::Hw;
 use crate::stream_names;
+
+/// AXI channel names have no underscore before the signal: `s_awvalid`.
+macro_rules! axi_names {
+    ($channel:literal $(, $field:literal)*) => {
+        &StreamNames {
+            name: $channel,
+            valid: concat!($channel, "valid"),
+            ready: concat!($channel, "ready"),
+            payload: &[$(concat!($channel, $field)),*],
+        }
+    };
+}
 
 /// Parameters of `regs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +79,11 @@ impl Contract for Params {
     fn ports(&self) -> Vec<Port> {
         let level_in = |names: &[(&'static str, usize)]| names.iter().map(|&(n, w)| Port::level_in(n, w)).collect::<Vec<_>>();
         let mut p = vec![Port::clk(), Port::rst()];
-        p.extend(Port::stream_in(stream_names!("s_aw", "addr"), &[12]));
-        p.extend(Port::stream_in(stream_names!("s_w", "data", "strb"), &[32, 4]));
-        p.extend(Port::stream_out(stream_names!("s_b", "resp"), &[2]));
-        p.extend(Port::stream_in(stream_names!("s_ar", "addr"), &[12]));
-        p.extend(Port::stream_out(stream_names!("s_r", "data", "resp"), &[32, 2]));
+        p.extend(Port::stream_in(axi_names!("s_aw", "addr"), &[12]));
+        p.extend(Port::stream_in(axi_names!("s_w", "data", "strb"), &[32, 4]));
+        p.extend(Port::stream_out(axi_names!("s_b", "resp"), &[2]));
+        p.extend(Port::stream_in(axi_names!("s_ar", "addr"), &[12]));
+        p.extend(Port::stream_out(axi_names!("s_r", "data", "resp"), &[32, 2]));
         p.extend(["irq", "core_rst", "stop"].map(|n| Port::level_out(n, 1)));
         p.push(Port::level_out("base", 64 * self.ports));
         p.extend(Port::stream_out(stream_names!("go", "ptr", "count"), &[32, 16]));
