@@ -166,8 +166,8 @@ module ctrl #(
     wire d_reserved = |desc_q[31:16] | |desc_q[63:40] | |desc_q[95:68] | |desc_q[127:110] | |desc_q[159:133] | |desc_q[511:256];
     wire [14:0] d_end = 15'(d_pos) + 15'(d_count);
     wire d_op_ok    = d_opcode == 8'd1 && d_version == 8'd1;
-    wire d_field_ok = int'(d_layer) < LAYERS && int'(d_slot) < SLOTS && d_count != 5'd0 && int'(d_count) <= BATCH
-                      && int'(d_end) <= CONTEXT && !d_reserved;
+    wire d_field_ok = 32'(d_layer) < LAYERS && 32'(d_slot) < SLOTS && d_count != 5'd0 && 32'(d_count) <= BATCH
+                      && 32'(d_end) <= CONTEXT && !d_reserved;
 
     // Fields of the pass that executes.
     wire [TW:0]  j_n    = job_q[128 +: TW+1];
@@ -221,7 +221,7 @@ module ctrl #(
             end
             F_WORDS: if (dw_valid) begin
                 fi_d = fi_q + 1'b1;
-                if (int'(fi_q) == DW - 1) f_d = F_CHECK;
+                if (32'(fi_q) == DW - 1) f_d = F_CHECK;
             end
             F_CHECK: if (d_op_ok && d_field_ok) begin
                 f_d = F_WSEG;
@@ -287,7 +287,7 @@ module ctrl #(
             end
             X_CONST: if (cw_valid) begin
                 xi_d = xi_q + 1'b1;
-                if (int'(xi_q) == DW - 1) begin
+                if (32'(xi_q) == DW - 1) begin
                     x_d = X_ISSUE;
                     step_d = 4'd0;
                 end
@@ -376,7 +376,7 @@ module ctrl #(
             err_off_q <= err_off_d;
             finished_q <= finished_d;
             // The levels change only when a whole set is there.
-            if (x_q == X_CONST) const_ok_q <= cw_valid && int'(xi_q) == DW - 1;
+            if (x_q == X_CONST) const_ok_q <= cw_valid && 32'(xi_q) == DW - 1;
         end
         ptr_q <= ptr_d;
         left_q <= left_d;
@@ -387,8 +387,8 @@ module ctrl #(
         step_q <= step_d;
         if (f_q == F_PUSH && !slot_full_q) slot_q <= desc_q;
         if (x_q == X_IDLE && slot_full_q) job_q <= slot_q;
-        if (dw_take && dw_valid) desc_q[int'(fi_q)*W +: W] <= dw_data;
-        if (cw_take && cw_valid) const_q[int'(xi_q)*W +: W] <= cw_data;
+        if (dw_take && dw_valid) desc_q[32'(fi_q)*W +: W] <= dw_data;
+        if (cw_take && cw_valid) const_q[32'(xi_q)*W +: W] <= cw_data;
     end
     wire unused = &{1'b0, desc_q, job_q, const_q};
 endmodule

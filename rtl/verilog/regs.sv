@@ -14,10 +14,14 @@ module regs #(
     parameter int TWO_BIT  = 0,
     parameter int PW       = 128,
     parameter int CONTEXT  = 256,
-    parameter int HW_HASH_LO = 0,
-    parameter int HW_HASH_HI = 0,
-    parameter int NUM_HASH_LO = 0,
-    parameter int NUM_HASH_HI = 0,
+    parameter int HW_HASH_0 = 0,    // 16 bits each, lowest first
+    parameter int HW_HASH_1 = 0,
+    parameter int HW_HASH_2 = 0,
+    parameter int HW_HASH_3 = 0,
+    parameter int NUM_HASH_0 = 0,
+    parameter int NUM_HASH_1 = 0,
+    parameter int NUM_HASH_2 = 0,
+    parameter int NUM_HASH_3 = 0,
     parameter int SW0      = 1,     // widths of the saturation counts a cycle
     parameter int SW1      = 1,
     parameter int SW2      = 1
@@ -84,6 +88,8 @@ module regs #(
 );
     localparam int RESET_CYCLES = 4;
     localparam int COUNTERS = 8;
+    localparam logic [63:0] HW_HASH  = {16'(HW_HASH_3), 16'(HW_HASH_2), 16'(HW_HASH_1), 16'(HW_HASH_0)};
+    localparam logic [63:0] NUM_HASH = {16'(NUM_HASH_3), 16'(NUM_HASH_2), 16'(NUM_HASH_1), 16'(NUM_HASH_0)};
 
     // ---- soft reset
     localparam logic [1:0] R_RUN = 2'd0, R_DRAIN = 2'd1, R_RESET = 2'd2;
@@ -135,7 +141,7 @@ module regs #(
     logic [64*COUNTERS-1:0] count_q, snap_q;
     logic [64*P-1:0] beats_q, beats_snap_q;
 
-    wire image_ok = img_hw_q == {32'(HW_HASH_HI), 32'(HW_HASH_LO)} && img_num_q == {32'(NUM_HASH_HI), 32'(NUM_HASH_LO)};
+    wire image_ok = img_hw_q == HW_HASH && img_num_q == NUM_HASH;
     wire running  = busy || go_q;
     wire bell     = wr && awaddr_q == regmap_pkg::DOORBELL && !running && r_q == R_RUN && wdata_q[15:0] != 16'd0;
     wire wrong    = bell && !image_ok;
@@ -196,18 +202,18 @@ module regs #(
     assign s_rresp   = {r_err_q, 1'b0};
     wire [8:0] counter_word = 9'((s_araddr - regmap_pkg::COUNTER_BASE) >> 2);
     logic [63:0] sel_base, sel_beats;
-    assign sel_base  = (int'(port_sel_q) < P) ? base_q[int'(port_sel_q)*64 +: 64] : 64'd0;
-    assign sel_beats = (int'(port_sel_q) < P) ? beats_snap_q[int'(port_sel_q)*64 +: 64] : 64'd0;
+    assign sel_base  = (32'(port_sel_q) < P) ? base_q[32'(port_sel_q)*64 +: 64] : 64'd0;
+    assign sel_beats = (32'(port_sel_q) < P) ? beats_snap_q[32'(port_sel_q)*64 +: 64] : 64'd0;
     always_comb begin
         r_err_d = 1'b0;
         rdata_d = 32'd0;
         case (s_araddr)
             regmap_pkg::MAGIC:           rdata_d = regmap_pkg::MAGIC_VALUE;
             regmap_pkg::VERSION:         rdata_d = regmap_pkg::VERSION_VALUE;
-            regmap_pkg::HW_HASH_LO:      rdata_d = 32'(HW_HASH_LO);
-            regmap_pkg::HW_HASH_HI:      rdata_d = 32'(HW_HASH_HI);
-            regmap_pkg::NUM_HASH_LO:     rdata_d = 32'(NUM_HASH_LO);
-            regmap_pkg::NUM_HASH_HI:     rdata_d = 32'(NUM_HASH_HI);
+            regmap_pkg::HW_HASH_LO:      rdata_d = HW_HASH[31:0];
+            regmap_pkg::HW_HASH_HI:      rdata_d = HW_HASH[63:32];
+            regmap_pkg::NUM_HASH_LO:     rdata_d = NUM_HASH[31:0];
+            regmap_pkg::NUM_HASH_HI:     rdata_d = NUM_HASH[63:32];
             regmap_pkg::CAPS0:           rdata_d = {1'b0, TWO_BIT != 0, 4'(KVB), 5'(VEC), 5'(BATCH), 16'(LANES)};
             regmap_pkg::CAPS1:           rdata_d = {16'(CONTEXT), 10'(PW), 6'(P)};
             regmap_pkg::CONTROL, regmap_pkg::DOORBELL, regmap_pkg::SNAPSHOT, regmap_pkg::PT_ENTRY: rdata_d = 32'd0;
@@ -229,8 +235,8 @@ module regs #(
             regmap_pkg::PORT_BEATS_LO:   rdata_d = sel_beats[31:0];
             regmap_pkg::PORT_BEATS_HI:   rdata_d = sel_beats[63:32];
             default: begin
-                if (s_araddr >= regmap_pkg::COUNTER_BASE && int'(counter_word) < 2 * COUNTERS && s_araddr[1:0] == 2'd0)
-                    rdata_d = snap_q[int'(counter_word)*32 +: 32];
+                if (s_araddr >= regmap_pkg::COUNTER_BASE && 32'(counter_word) < 2 * COUNTERS && s_araddr[1:0] == 2'd0)
+                    rdata_d = snap_q[32'(counter_word)*32 +: 32];
                 else
                     r_err_d = 1'b1;
             end
@@ -263,8 +269,8 @@ module regs #(
                 end else begin
                     beats_q[i*64 +: 64] <= beats_q[i*64 +: 64] + {63'd0, beats_inc[i]};
                     if (snap) beats_snap_q[i*64 +: 64] <= beats_q[i*64 +: 64];
-                    if (wr && awaddr_q == regmap_pkg::PORT_BASE_LO && int'(port_sel_q) == i) base_q[i*64 +: 32] <= wdata_q;
-                    if (wr && awaddr_q == regmap_pkg::PORT_BASE_HI && int'(port_sel_q) == i) base_q[i*64+32 +: 32] <= wdata_q;
+                    if (wr && awaddr_q == regmap_pkg::PORT_BASE_LO && 32'(port_sel_q) == i) base_q[i*64 +: 32] <= wdata_q;
+                    if (wr && awaddr_q == regmap_pkg::PORT_BASE_HI && 32'(port_sel_q) == i) base_q[i*64+32 +: 32] <= wdata_q;
                 end
             end
         end

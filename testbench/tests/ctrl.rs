@@ -46,6 +46,9 @@ fn constants(seed: u64, i: u64) -> [u32; 16] {
     std::array::from_fn(|w| hash(seed, 100 + w as u64, i) as u32 & if (6..10).contains(&w) { u32::MAX } else { 0xff_ffff })
 }
 
+/// Fields of a command that a pass issues twice: descriptor, constants, second time.
+type BothNorms<'a> = dyn Fn(&Descriptor, &[u32; 16], bool) -> Vec<u64> + 'a;
+
 struct Stimulus {
     go: Vec<(u32, u16)>,
     desc: Vec<Bits>,
@@ -92,9 +95,7 @@ fn every_pass_gives_its_commands_once_and_in_order() {
                 .environment(levels(case.seed))
                 .run();
             let each = |f: &dyn Fn(&Descriptor, &[u32; 16]) -> Vec<u64>| s.passes.iter().map(|(d, c)| f(d, c)).collect::<Vec<_>>();
-            let twice = |f: &dyn Fn(&Descriptor, &[u32; 16], bool) -> Vec<u64>| {
-                s.passes.iter().flat_map(|(d, c)| [f(d, c, false), f(d, c, true)]).collect::<Vec<_>>()
-            };
+            let twice = |f: &BothNorms| s.passes.iter().flat_map(|(d, c)| [f(d, c, false), f(d, c, true)]).collect::<Vec<_>>();
             let u = |v: usize| v as u64;
 
             let sections = [(p.desc_words(), 0), (p.gain1_words, 1), (p.qkv_words, 2), (p.gain2_words, 1), (p.o_words, 2)];

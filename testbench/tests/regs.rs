@@ -15,6 +15,10 @@ enum Op {
     Read(u16),
 }
 
+type Levels<'a> = Box<dyn FnMut(u64, &Out, &mut In) + 'a>;
+/// Pulses of one cycle: five wait/busy bits, saturations, finished, beats a port.
+type Pulses = ([u64; 5], u64, u64, u64);
+
 /// One access after the other, each with random gaps; collects (value, response).
 struct Master<'a> {
     ops: &'a [Op],
@@ -24,7 +28,7 @@ struct Master<'a> {
     aw: bool,
     w: bool,
     answers: &'a mut Vec<(u32, u8)>,
-    levels: Box<dyn FnMut(u64, &Out, &mut In) + 'a>,
+    levels: Levels<'a>,
 }
 
 impl Environment<Regs> for Master<'_> {
@@ -154,7 +158,7 @@ fn counters_are_frozen_together_and_count_what_the_pulses_say() {
         pulses.push(([0, 1, 2, 3, 4].map(|n| h >> n & 1), sat, h >> 5 & 1, h >> 20 & 15));
     });
     // The write is taken in cycle 0 and acts in cycle 1: the copies hold what cycle 0 counted.
-    let sum = |f: &dyn Fn(&([u64; 5], u64, u64, u64)) -> u64| f(&pulses[0]) as u32;
+    let sum = |f: &dyn Fn(&Pulses) -> u64| f(&pulses[0]) as u32;
     let expected =
         [0, sum(&|p| p.0[0]), sum(&|p| p.0[1]), sum(&|p| p.0[2]), sum(&|p| p.0[3]), sum(&|p| p.0[4]), sum(&|p| p.1), sum(&|p| p.2)];
     for (i, want) in expected.into_iter().enumerate() {

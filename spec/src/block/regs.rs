@@ -99,7 +99,7 @@ impl Contract for Params {
     }
 
     fn verilog_params(&self) -> Vec<(&'static str, i64)> {
-        let half = |hash: u64, high: bool| i64::from((if high { hash >> 32 } else { hash }) as u32 as i32);
+        let part = |hash: u64, index: u32| i64::from((hash >> (16 * index)) as u16);
         vec![
             ("P", self.ports as i64),
             ("LANES", self.lanes as i64),
@@ -109,10 +109,14 @@ impl Contract for Params {
             ("TWO_BIT", i64::from(self.two_bit)),
             ("PW", self.port_bits as i64),
             ("CONTEXT", self.context as i64),
-            ("HW_HASH_LO", half(self.hw_hash, false)),
-            ("HW_HASH_HI", half(self.hw_hash, true)),
-            ("NUM_HASH_LO", half(self.numerics_hash, false)),
-            ("NUM_HASH_HI", half(self.numerics_hash, true)),
+            ("HW_HASH_0", part(self.hw_hash, 0)),
+            ("HW_HASH_1", part(self.hw_hash, 1)),
+            ("HW_HASH_2", part(self.hw_hash, 2)),
+            ("HW_HASH_3", part(self.hw_hash, 3)),
+            ("NUM_HASH_0", part(self.numerics_hash, 0)),
+            ("NUM_HASH_1", part(self.numerics_hash, 1)),
+            ("NUM_HASH_2", part(self.numerics_hash, 2)),
+            ("NUM_HASH_3", part(self.numerics_hash, 3)),
             ("SW0", self.sat_bits[0] as i64),
             ("SW1", self.sat_bits[1] as i64),
             ("SW2", self.sat_bits[2] as i64),
