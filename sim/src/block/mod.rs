@@ -3,6 +3,6 @@
 pub mod ctrl;
 pub mod fifo;
 pub mod ram_sdp;
-pub mod rope;
 pub mod regs;
+pub mod rope;
 pub mod skid;

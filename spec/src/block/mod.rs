@@ -4,8 +4,8 @@
 pub mod ctrl;
 pub mod fifo;
 pub mod ram_sdp;
-pub mod rope;
 pub mod regs;
+pub mod rope;
 pub mod skid;
 
 /// Every block that exists as `spec/src/block/X.rs`, `sim/src/block/X.rs`, `rtl/verilog/X.sv`, `testbench/tests/X.rs` and
