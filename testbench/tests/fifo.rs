@@ -27,11 +27,10 @@ fn every_word_passes_once_and_in_order_under_every_stall() {
 #[test]
 fn without_stalls_a_word_leaves_every_cycle_after_the_latency() {
     // Distributed RAM: 1 cycle. Block RAM: 1 for the write, 1 for the read register.
-    for (depth, latency) in [(5, 1), (64, 1), (65, 2), (512, 2)] {
-        let params = Params { width: 16, depth };
+    for (params, latency) in Params::examples().into_iter().zip([1, 1, 1, 2]) {
         assert_eq!(params.latency(), latency);
         let Some(rtl) = Lockstep::<FifoBlock>::new(&params) else { return };
-        let sent = words(16, 700, 5);
+        let sent = words(params.width, 700, 5);
         let run = rtl.bench(&Case::plain()).input("in", &sent, |i, w| i.in_data = w.clone()).run();
         assert_eq!(run.cycles_in("in"), (0..700).collect::<Vec<_>>());
         assert_eq!(run.cycles_out("out"), (latency..700 + latency).collect::<Vec<_>>());
@@ -40,10 +39,10 @@ fn without_stalls_a_word_leaves_every_cycle_after_the_latency() {
 
 #[test]
 fn it_takes_exactly_its_depth_of_words_and_counts_them() {
-    for depth in [2, 5, 64, 65, 512] {
-        let params = Params { width: 16, depth };
+    for params in Params::examples() {
+        let depth = params.depth;
         let Some(rtl) = Lockstep::<FifoBlock>::new(&params) else { return };
-        let sent = words(16, 600, 6);
+        let sent = words(params.width, 600, 6);
         let mut counts = Vec::new();
         let run = rtl
             .bench(&Case::plain())

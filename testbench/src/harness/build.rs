@@ -14,9 +14,41 @@ use std::{
     process::Command,
 };
 
+/// What a library is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// Quick to build; registers and memories can be random at power-up.
+    Test,
+    /// As `Test`, and writes waves.
+    Wave,
+    /// Fastest to run, slow to build, for this machine only: speed runs. Power-up is always zero.
+    Fast,
+}
+
+impl Flavor {
+    fn cxx(self) -> &'static [&'static str] {
+        match self {
+            Self::Fast => &["-O3", "-march=native"],
+            _ => &["-O1"],
+        }
+    }
+
+    fn verilate(self) -> &'static [&'static str] {
+        match self {
+            Self::Test => &["--x-initial", "unique", "--x-assign", "unique"],
+            Self::Wave => &["--x-initial", "unique", "--x-assign", "unique", "--trace", "--trace-structs"],
+            Self::Fast => &["-O3", "--x-initial", "fast", "--x-assign", "fast", "--noassert"],
+        }
+    }
+
+    fn runtime(self) -> impl Iterator<Item = &'static str> {
+        let wave = (self == Self::Wave).then_some("verilated_vcd_c.cpp");
+        ["verilated.cpp", "verilated_threads.cpp"].into_iter().chain(wave)
+    }
+}
+
 const CXX_FLAGS: &[&str] = &[
     "-std=gnu++17",
-    "-O1",
     "-fPIC",
     // Two models in one process must not share their static data.
     "-fno-gnu-unique",
@@ -25,24 +57,22 @@ const CXX_FLAGS: &[&str] = &[
     "-DVM_COVERAGE=0",
     "-DVM_SC=0",
 ];
-const VERILATE_FLAGS: &[&str] = &["--cc", "--prefix", "Vdut", "--x-initial", "unique", "--x-assign", "unique"];
-const RUNTIME: &[&str] = &["verilated.cpp", "verilated_threads.cpp"];
-const TRACE_RUNTIME: &[&str] = &["verilated_vcd_c.cpp"];
+const VERILATE_FLAGS: &[&str] = &["--cc", "--prefix", "Vdut"];
 
 /// The shared library of `design`, built when it is not there; `None` (said aloud) without Verilator.
-pub fn library(design: &Design, trace: bool) -> Result<Option<PathBuf>> {
+pub fn library(design: &Design, flavor: Flavor) -> Result<Option<PathBuf>> {
     let Some(verilator) = tools::verilator() else {
         tools::missing("verilator", &format!("the RTL of {}", design.top));
         return Ok(None);
     };
-    let shim = shim::source(design, trace);
-    let key = key(design, trace, &shim, verilator);
+    let shim = shim::source(design, flavor == Flavor::Wave);
+    let key = key(design, flavor, &shim, verilator);
     let dir = tools::build_dir().join("verilated").join(&key);
     let so = dir.join("dut.so");
     if so.exists() {
         return Ok(Some(so));
     }
-    once(&dir, || build(design, trace, &shim, verilator, &dir, &so))
+    once(&dir, || build(design, flavor, &shim, verilator, &dir, &so))
         .with_context(|| format!("Verilating {} in {}", design.top, dir.display()))?;
     Ok(Some(so))
 }
@@ -55,14 +85,14 @@ fn once(dir: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
     make()
 }
 
-fn key(design: &Design, trace: bool, shim: &str, verilator: &Tool) -> String {
+fn key(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     };
     add(&verilator.version);
-    add(&format!("{trace} {VERILATE_FLAGS:?} {CXX_FLAGS:?} {:?}", design.params));
+    add(&format!("{flavor:?} {:?} {:?} {VERILATE_FLAGS:?} {CXX_FLAGS:?} {:?}", flavor.cxx(), flavor.verilate(), design.params));
     add(&design.top);
     add(shim);
     for (name, text) in &design.sources {
@@ -78,7 +108,7 @@ fn key(design: &Design, trace: bool, shim: &str, verilator: &Tool) -> String {
     digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
 }
 
-fn build(design: &Design, trace: bool, shim: &str, verilator: &Tool, dir: &Path, so: &Path) -> Result<()> {
+fn build(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool, dir: &Path, so: &Path) -> Result<()> {
     if so.exists() {
         return Ok(());
     }
@@ -89,11 +119,8 @@ fn build(design: &Design, trace: bool, shim: &str, verilator: &Tool, dir: &Path,
     }
     fs::create_dir_all(&obj)?;
     let mut command = Command::new(&verilator.path);
-    command.current_dir(dir).args(VERILATE_FLAGS);
+    command.current_dir(dir).args(VERILATE_FLAGS).args(flavor.verilate());
     command.args(["--Mdir", "obj", "--top-module", &design.top]);
-    if trace {
-        command.args(["--trace", "--trace-structs"]);
-    }
     for (name, value) in &design.params {
         command.arg(format!("-G{name}={value}"));
     }
@@ -121,11 +148,10 @@ fn build(design: &Design, trace: bool, shim: &str, verilator: &Tool, dir: &Path,
     fs::write(obj.join("shim.cpp"), shim)?;
     fs::write(obj.join("unit.cpp"), unit)?;
     let root = verilator_root(verilator)?;
-    let mut link = cxx();
+    let mut link = cxx(flavor);
     link.current_dir(&obj).args(["-shared", "-o", "dut.so", "unit.cpp"]);
-    let runtime = RUNTIME.iter().chain(if trace { TRACE_RUNTIME } else { &[] });
-    for file in runtime {
-        link.arg(runtime_object(verilator, &root, file)?);
+    for file in flavor.runtime() {
+        link.arg(runtime_object(verilator, &root, file, flavor)?);
     }
     includes(&mut link, &root).arg("-lpthread");
     run(&mut link)?;
@@ -134,9 +160,9 @@ fn build(design: &Design, trace: bool, shim: &str, verilator: &Tool, dir: &Path,
 }
 
 /// The object of one file of Verilator's runtime, compiled once for all models.
-fn runtime_object(verilator: &Tool, root: &Path, file: &str) -> Result<PathBuf> {
+fn runtime_object(verilator: &Tool, root: &Path, file: &str, flavor: Flavor) -> Result<PathBuf> {
     let mut hash = Sha256::new();
-    hash.update(format!("{verilator:?} {root:?} {file} {CXX_FLAGS:?}"));
+    hash.update(format!("{verilator:?} {root:?} {file} {:?} {CXX_FLAGS:?}", flavor.cxx()));
     let digest: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
     let dir = tools::build_dir().join("verilated").join(format!("runtime-{digest}"));
     let object = dir.join("runtime.o");
@@ -144,7 +170,7 @@ fn runtime_object(verilator: &Tool, root: &Path, file: &str) -> Result<PathBuf> 
         if object.exists() {
             return Ok(());
         }
-        let mut compile = cxx();
+        let mut compile = cxx(flavor);
         compile.current_dir(&dir).args(["-c", "-o", "part.o"]).arg(root.join("include").join(file));
         run(includes(&mut compile, root))?;
         Ok(fs::rename(dir.join("part.o"), &object)?)
@@ -152,9 +178,9 @@ fn runtime_object(verilator: &Tool, root: &Path, file: &str) -> Result<PathBuf> 
     Ok(object)
 }
 
-fn cxx() -> Command {
+fn cxx(flavor: Flavor) -> Command {
     let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into()));
-    command.args(CXX_FLAGS);
+    command.args(CXX_FLAGS).args(flavor.cxx());
     command
 }
 

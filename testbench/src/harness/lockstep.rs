@@ -23,7 +23,7 @@ use tritforge_spec::{
 
 /// Reset is held this long at power-up: blocks are defined after one cycle of it.
 const RESET_CYCLES: u64 = 2;
-/// Soft resets come within this many cycles of each other.
+/// Soft resets come within this many cycles of each other unless [`Bench::reset_spacing`] says otherwise.
 const RESET_SPACING: u64 = 300;
 
 /// A peer of the block that answers its outputs: a memory behind AXI, a bus master.
@@ -65,14 +65,15 @@ where
 
     /// As [`Lockstep::new`] with other sources, such as a planted fault.
     pub fn with_design(params: &B::Params, design: Design) -> Option<Self> {
-        Self::build(params, design).unwrap_or_else(|e| panic!("{e:#}"))
+        Self::try_with_design(params, design).unwrap_or_else(|e| panic!("{e:#}"))
     }
 
-    fn build(params: &B::Params, design: Design) -> Result<Option<Self>> {
+    /// As [`Lockstep::with_design`], with an error instead of a panic.
+    pub fn try_with_design(params: &B::Params, design: Design) -> Result<Option<Self>> {
         let inputs = slots::<B::In>(&design, Dir::In)?;
         let outputs = slots::<B::Out>(&design, Dir::Out)?;
         let streams = streams(&design.top, &inputs, &outputs)?;
-        let Some(path) = build::library(&design, false)? else {
+        let Some(path) = build::library(&design, build::Flavor::Test)? else {
             return Ok(None);
         };
         let library = Library::load(&path, array_len(&inputs), array_len(&outputs))?;
@@ -90,6 +91,7 @@ where
             drain: 256,
             max_cycles: 1_000_000,
             levels_from: 0,
+            reset_spacing: RESET_SPACING,
         }
     }
 }
@@ -116,6 +118,7 @@ pub struct Bench<'a, B: Block> {
     drain: u64,
     max_cycles: u64,
     levels_from: u64,
+    reset_spacing: u64,
 }
 
 impl<'a, B: Block> Bench<'a, B>
@@ -171,6 +174,12 @@ where
         self
     }
 
+    /// A case's soft resets come within this many cycles of each other (300): for blocks with longer work.
+    pub fn reset_spacing(mut self, cycles: u64) -> Self {
+        self.reset_spacing = cycles.max(1);
+        self
+    }
+
     /// Runs; panics with the report of the first mismatch.
     pub fn run(self) -> Run<B::Out> {
         self.try_run().unwrap_or_else(|e| panic!("{e}"))
@@ -182,7 +191,7 @@ where
         println!("{}: {}", self.lockstep.design.top, self.case);
         rig.power_up_reset();
         let mut run = self.fresh_run();
-        let mut resets = Resets::new(&self.case);
+        let mut resets = Resets::new(&self.case, self.reset_spacing);
         let (mut cycle, mut quiet) = (0u64, 0u64);
         for absolute in 0.. {
             if absolute >= self.max_cycles {
@@ -293,11 +302,11 @@ where
 struct Resets(Vec<u64>);
 
 impl Resets {
-    fn new(case: &Case) -> Self {
+    fn new(case: &Case, spacing: u64) -> Self {
         let mut at = 0;
         let mut cycles: Vec<u64> = (0..case.resets as u64)
             .map(|i| {
-                at += 1 + hash(case.seed, port_id("rst"), i) % RESET_SPACING;
+                at += 1 + hash(case.seed, port_id("rst"), i) % spacing;
                 at
             })
             .collect();

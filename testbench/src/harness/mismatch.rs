@@ -59,7 +59,7 @@ impl Record {
         if !self.complete {
             return Ok(None);
         }
-        let library = build::library(design, true)?.context("no Verilator")?;
+        let library = build::library(design, build::Flavor::Wave)?.context("no Verilator")?;
         let library = Library::load(&library, self.width, out_words)?;
         let mut dut = Dut::new(&library, self.random);
         let dir = tools::build_dir().join("waves");

@@ -13,7 +13,7 @@ mod shim;
 mod streams;
 mod tools;
 
-pub use build::library;
+pub use build::{Flavor, library};
 pub use case::{Case, Stall};
 pub use design::Design;
 pub use dut::{Dut, Library};
