@@ -18,6 +18,8 @@ pub struct Leaf {
 /// All leaf modules.
 pub const LEAVES: &[Leaf] = leaves! {
     "skid"
+    "softmax"
+    "softmax_lane"
     "fifo"
     "ram_sdp"
     "rhe_div"

@@ -8,21 +8,6 @@ use super::gguf::{Gguf, TensorInfo, TensorType};
 const TRITS_A_BYTE: usize = 4;
 const REMEDY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
 
-/// The trits of every packed byte.
-const TRITS_OF_BYTE: [[i8; TRITS_A_BYTE]; 256] = {
-    let mut table = [[0; TRITS_A_BYTE]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut lane = 0;
-        while lane < TRITS_A_BYTE {
-            table[byte][lane] = (byte >> (2 * lane) & 3) as i8 - 1;
-            lane += 1;
-        }
-        byte += 1;
-    }
-    table
-};
-
 /// A ternary matrix: `rows` outputs by `cols` inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TernaryTensor {
@@ -71,13 +56,10 @@ impl TernaryTensor {
 
     /// Writes one row's trits to `out`, which holds `cols` elements.
     pub fn unpack_row(&self, row: usize, out: &mut [i8]) {
-        let packed = self.packed_row(row);
-        let (whole, rest) = out[..self.cols].as_chunks_mut::<TRITS_A_BYTE>();
-        for (four, &byte) in whole.iter_mut().zip(packed) {
-            *four = TRITS_OF_BYTE[usize::from(byte)];
-        }
-        if let (false, Some(&byte)) = (rest.is_empty(), packed.last()) {
-            rest.copy_from_slice(&TRITS_OF_BYTE[usize::from(byte)][..rest.len()]);
+        for (four, &byte) in out.chunks_mut(TRITS_A_BYTE).zip(self.packed_row(row)) {
+            for (lane, trit) in four.iter_mut().enumerate() {
+                *trit = (byte >> (2 * lane) & 3) as i8 - 1;
+            }
         }
     }
 

@@ -6,3 +6,4 @@ pub mod ram_sdp;
 pub mod regs;
 pub mod rope;
 pub mod skid;
+pub mod softmax;

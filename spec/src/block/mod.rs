@@ -7,6 +7,7 @@ pub mod ram_sdp;
 pub mod regs;
 pub mod rope;
 pub mod skid;
+pub mod softmax;
 
 /// Every block that exists as `spec/src/block/X.rs`, `sim/src/block/X.rs`, `rtl/verilog/X.sv`, `testbench/tests/X.rs` and
 /// `docs/blocks/X.md`. The census test holds all five and the Verilog ports to this list.
@@ -17,6 +18,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<rope::Params>(),
     BlockEntry::of::<ctrl::Params>(),
     BlockEntry::of::<regs::Params>(),
+    BlockEntry::of::<softmax::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
