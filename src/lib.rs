@@ -1,4 +1,5 @@
 //! tritforge: a ternary transformer, from its file to hardware.
 
 pub mod cli;
+pub mod compile;
 pub mod model;

@@ -1,0 +1,7 @@
+//! From a float model to what the accelerator executes.
+
+pub mod calibrate;
+pub mod quantise;
+
+pub use calibrate::{FracBits, calibrate};
+pub use quantise::{compile_model, quantise};
