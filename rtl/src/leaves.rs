@@ -23,6 +23,7 @@ pub const LEAVES: &[Leaf] = leaves! {
     "fifo"
     "ram_sdp"
     "rhe_div"
+    "headq"
     "rope"
     "scale_mul"
     "scale_norm"

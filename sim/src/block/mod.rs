@@ -2,6 +2,7 @@
 
 pub mod ctrl;
 pub mod fifo;
+pub mod headq;
 pub mod ram_sdp;
 pub mod regs;
 pub mod rope;

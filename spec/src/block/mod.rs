@@ -3,6 +3,7 @@
 
 pub mod ctrl;
 pub mod fifo;
+pub mod headq;
 pub mod ram_sdp;
 pub mod regs;
 pub mod rope;
@@ -19,6 +20,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<ctrl::Params>(),
     BlockEntry::of::<regs::Params>(),
     BlockEntry::of::<softmax::Params>(),
+    BlockEntry::of::<headq::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
