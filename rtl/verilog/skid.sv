@@ -34,9 +34,8 @@ module skid #(
   always_ff @(posedge clk) begin
     if (rst) count_q <= 2'd0;
     else count_q <= count_d;
-    // The head is free for the new word when nothing stays in front of it.
-    if (push && (count_q == 2'd0 || (count_q == 2'd1 && pop))) head_q <= in_data;
-    else if (pop) head_q <= tail_q;
-    if (push) tail_q <= in_data;
+    // Words that are not valid may be loaded too: so the head's multiplexer needs one bit of state, and no handshake.
+    if (out_ready || !out_valid) head_q <= count_q[1] ? tail_q : in_data;
+    if (in_ready) tail_q <= in_data;
   end
 endmodule

@@ -58,6 +58,8 @@
         if (f_fetched && f_ahead == '0) assert (out_valid && out_data == f_data);
         else assert (f_stored_word == f_data);
       end
+      // No word is fetched in the cycle in which it is written.
+      if (push && fetch && DEPTH > 64) assert (wptr_q != rptr_q);
       if (f_waits) assert (out_valid && out_data == f_waiting);
     end
   end

@@ -38,7 +38,7 @@ fn fifo_never_loses_doubles_alters_or_reorders_a_word() {
 #[test]
 fn the_proofs_find_planted_faults() {
     // A word is taken although two stand there.
-    let lost = ("!count_q[1]", "count_q != 2'd3");
+    let lost = ("= !count_q[1]", "= count_q != 2'd3");
     let Some(proof) = proof_of(&skid::Params { width: WIDTH }, Some(lost)) else { return };
     assert!(!proof.base);
     // The write pointer wraps one word late.
