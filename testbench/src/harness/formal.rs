@@ -46,9 +46,10 @@ fn translate(design: &Design, yosys: &Tool) -> Result<PathBuf> {
         fs::write(dir.join(name), text)?;
         names.push(name.as_str());
     }
-    let chparam: String = design.params.iter().map(|(n, v)| format!(" -chparam {n} {v}")).collect();
+    let set: String = design.params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
+    let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", design.top) };
     let script = format!(
-        "read_verilog -formal -sv {}; hierarchy -check -top {top}{chparam}; prep -top {top}; flatten; async2sync; dffunmap; \
+        "read_verilog -formal -sv {}; {chparam}hierarchy -check -top {top}; prep -top {top}; flatten; async2sync; dffunmap; \
          write_smt2 -wires f.smt2",
         names.join(" "),
         top = design.top

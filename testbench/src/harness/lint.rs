@@ -99,8 +99,10 @@ pub fn verilator(design: &Design) -> Result<Option<()>> {
 
 fn yosys_script(design: &Design, then: &str) -> Vec<String> {
     let sources = names(design).collect::<Vec<_>>().join(" ");
-    let chparam: String = design.params.iter().map(|(n, v)| format!(" -chparam {n} {v}")).collect();
-    let script = format!("read_verilog -sv {sources}; hierarchy -check -top {}{chparam}; {then}", design.top);
+    let set: String = design.params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
+    // Not `hierarchy -chparam`: yosys 0.23 then derives a submodule twice and stops.
+    let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", design.top) };
+    let script = format!("read_verilog -sv {sources}; {chparam}hierarchy -check -top {}; {then}", design.top);
     vec!["-q".to_owned(), "-p".to_owned(), script]
 }
 
