@@ -29,6 +29,8 @@ pub const LEAVES: &[Leaf] = leaves! {
     "scale_norm"
     "ctrl"
     "regs"
+    "unpack"
+    "tmac"
 };
 
 /// A source file that is generated from the contract (a ROM, a package of constants): its module or package name and text.

@@ -6,6 +6,7 @@ pub mod config;
 pub mod descriptor;
 pub mod hw;
 pub mod numerics;
+pub mod pack;
 pub mod random;
 pub mod reference;
 pub mod regmap;

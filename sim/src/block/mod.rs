@@ -8,3 +8,5 @@ pub mod regs;
 pub mod rope;
 pub mod skid;
 pub mod softmax;
+pub mod tmac;
+pub mod unpack;

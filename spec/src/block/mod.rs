@@ -9,6 +9,8 @@ pub mod regs;
 pub mod rope;
 pub mod skid;
 pub mod softmax;
+pub mod tmac;
+pub mod unpack;
 
 /// Every block that exists as `spec/src/block/X.rs`, `sim/src/block/X.rs`, `rtl/verilog/X.sv`, `testbench/tests/X.rs` and
 /// `docs/blocks/X.md`. The census test holds all five and the Verilog ports to this list.
@@ -21,6 +23,8 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<regs::Params>(),
     BlockEntry::of::<softmax::Params>(),
     BlockEntry::of::<headq::Params>(),
+    BlockEntry::of::<unpack::Params>(),
+    BlockEntry::of::<tmac::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
