@@ -1,5 +1,6 @@
 // ram_sdp: a memory of DEPTH words with one write port (an enable per slice) and one synchronous read port.
-// rdata stands from the cycle after re until the next re. A read of the word being written gives the old word.
+// rdata stands from the cycle after re until the next re. A word is never read in the cycle in which it is written: hardware may then
+// give anything, and simulation gives the inverted old word, so that a user who relies on either is found.
 // Above 64 words block RAM, else distributed RAM. No reset: a word read before it was written is undefined.
 // waddr and raddr are always below DEPTH while their enable is high.
 module ram_sdp #(
@@ -20,21 +21,27 @@ module ram_sdp #(
   // One memory a slice: every tool then infers plain RAM, whatever it thinks of partial writes.
   for (genvar s = 0; s < SLICES; s++) begin : g_slice
     logic [SW-1:0] rdata_q;
+    logic clash;
     assign rdata[s*SW+:SW] = rdata_q;
+`ifdef SYNTHESIS
+    assign clash = 1'b0;
+`else
+    assign clash = we[s] && waddr == raddr;
+`endif
 
     if (DEPTH > 64) begin : g_block
-      (* ram_style = "block" *)
+      (* ram_style = "block", no_rw_check *)
       logic [SW-1:0] mem[0:DEPTH-1];
       always_ff @(posedge clk) begin
         if (we[s]) mem[waddr] <= wdata[s*SW+:SW];
-        if (re) rdata_q <= mem[raddr];
+        if (re) rdata_q <= mem[raddr] ^ {SW{clash}};
       end
     end else begin : g_distributed
-      (* ram_style = "distributed" *)
+      (* ram_style = "distributed", no_rw_check *)
       logic [SW-1:0] mem[0:DEPTH-1];
       always_ff @(posedge clk) begin
         if (we[s]) mem[waddr] <= wdata[s*SW+:SW];
-        if (re) rdata_q <= mem[raddr];
+        if (re) rdata_q <= mem[raddr] ^ {SW{clash}};
       end
     end
   end

@@ -35,14 +35,19 @@ fn reads_give_what_was_written_before_slice_by_slice() {
                         true => (all, cycle as usize),
                         false => (draw(2) & all, (draw(3) % depth) as usize),
                     };
-                    // A quarter of the reads goes to the word being written: the old one must come.
+                    // A quarter of the reads goes to the word being written: forbidden, and shown by inverted slices.
                     input.raddr = match draw(4) % 4 {
                         0 => input.waddr,
                         _ => (draw(5) % depth) as usize,
                     };
                     input.re = cycle == depth || cycle > depth && draw(6) % 3 != 0;
                     if input.re {
-                        expected = Some(oracle[input.raddr].clone());
+                        let mut word = oracle[input.raddr].clone();
+                        for bit in 0..params.width {
+                            let clash = input.raddr == input.waddr && input.we >> (bit / slice) & 1 != 0;
+                            word.set(bit, 1, (word.bit(bit) ^ clash) as u64);
+                        }
+                        expected = Some(word);
                     }
                     for s in (0..params.slices).filter(|s| input.we >> s & 1 != 0) {
                         oracle[input.waddr].put(s * slice, &input.wdata.slice(s * slice, slice));

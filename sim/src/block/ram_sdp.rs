@@ -38,18 +38,28 @@ impl RamSdp {
     }
 
     /// The clock edge: `write` is (enable per slice, address, data), `read` the address when read enable is high.
-    /// A read of the word being written fetches the old word.
+    /// A word must not be read in the cycle in which it is written: as in the Verilog, the slices written then read inverted.
     pub fn step(&mut self, write: Option<(u64, usize, &Bits)>, read: Option<usize>) {
-        if let Some(address) = read {
-            self.rdata.clone_from(&self.words[address]);
-        }
-        if let Some((enable, address, data)) = write {
-            let word = &mut self.words[address];
-            for s in (0..self.slices).filter(|s| enable >> s & 1 != 0) {
-                let lo = s * self.slice_width;
-                word.put(lo, &data.slice(lo, self.slice_width));
+        let width = self.slice_width;
+        let (enable, address) = write.map_or((0, 0), |(enable, address, _)| (enable, address));
+        if let Some(from) = read {
+            self.rdata.clone_from(&self.words[from]);
+            for s in self.enabled(if from == address { enable } else { 0 }) {
+                for lo in (s * width..(s + 1) * width).step_by(64) {
+                    let n = (s * width + width - lo).min(64);
+                    self.rdata.set(lo, n, !self.rdata.get(lo, n));
+                }
             }
         }
+        if let Some((_, _, data)) = write {
+            for s in self.enabled(enable) {
+                self.words[address].put(s * width, &data.slice(s * width, width));
+            }
+        }
+    }
+
+    fn enabled(&self, enable: u64) -> impl Iterator<Item = usize> + use<> {
+        (0..self.slices).filter(move |s| enable >> s & 1 != 0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ram_sdp`: a memory with one write port (an enable per slice of the word) and one synchronous read port with enable.
-//! Read data stands from the cycle after `re` until the next `re`. A read of the word that is written in the same cycle
-//! gives the old word. No reset: a word read before it was written is undefined.
+//! Read data stands from the cycle after `re` until the next `re`. A word must not be read in the cycle in
+//! which it is written. No reset: a word read before it was written is undefined.
 
 use super::{Contract, Port, fifo::DISTRIBUTED_DEPTH};
 use crate::bits::clog2;
