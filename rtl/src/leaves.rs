@@ -31,6 +31,11 @@ pub const LEAVES: &[Leaf] = leaves! {
     "regs"
     "unpack"
     "tmac"
+    "norm_scale"
+    "norm"
+    "resid"
+    "xload"
+    "xstore"
 };
 
 /// A source file that is generated from the contract (a ROM, a package of constants): its module or package name and text.

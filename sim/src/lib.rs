@@ -2,4 +2,5 @@
 
 pub mod block;
 pub mod clocked;
+pub mod delay;
 pub mod ports;

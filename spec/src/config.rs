@@ -125,7 +125,12 @@ impl AccelConfig {
         )?;
         check((1..=16).contains(&self.batch), "batch", "1 to 16", self.batch)?;
         check([1, 2, 4, 8, 16].contains(&self.vec), "vec", "1, 2, 4, 8 or 16", self.vec)?;
-        check(self.vec * 32 <= w, "vec", format!("at most {} (32 bits an element in a {w}-bit super-word)", w / 32), self.vec)?;
+        check(
+            (w / 32).is_multiple_of(self.vec),
+            "vec",
+            format!("a divisor of {} (32-bit elements of a {w}-bit super-word)", w / 32),
+            self.vec,
+        )?;
         check(self.lanes.is_multiple_of(self.vec), "vec", format!("a divisor of lanes = {}", self.lanes), self.vec)?;
         check((2..=12).contains(&self.rom_log2), "rom_log2", "2 to 12", self.rom_log2)?;
         check((4..=23).contains(&self.rom_bits), "rom_bits", "4 to 23", self.rom_bits)?;

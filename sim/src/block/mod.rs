@@ -3,10 +3,17 @@
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
+pub mod norm;
 pub mod ram_sdp;
 pub mod regs;
+pub mod resid;
+pub mod rhe_div;
 pub mod rope;
+pub mod scale_mul;
+pub mod scale_norm;
 pub mod skid;
 pub mod softmax;
 pub mod tmac;
 pub mod unpack;
+pub mod xload;
+pub mod xstore;

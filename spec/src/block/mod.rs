@@ -4,13 +4,20 @@
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
+pub mod norm;
 pub mod ram_sdp;
 pub mod regs;
+pub mod resid;
+pub mod rhe_div;
 pub mod rope;
+pub mod scale_mul;
+pub mod scale_norm;
 pub mod skid;
 pub mod softmax;
 pub mod tmac;
 pub mod unpack;
+pub mod xload;
+pub mod xstore;
 
 /// Every block that exists as `spec/src/block/X.rs`, `sim/src/block/X.rs`, `rtl/verilog/X.sv`, `testbench/tests/X.rs` and
 /// `docs/blocks/X.md`. The census test holds all five and the Verilog ports to this list.
@@ -25,6 +32,12 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<headq::Params>(),
     BlockEntry::of::<unpack::Params>(),
     BlockEntry::of::<tmac::Params>(),
+    BlockEntry::of::<rhe_div::Params>(),
+    BlockEntry::of::<scale_norm::Params>(),
+    BlockEntry::of::<norm::Params>(),
+    BlockEntry::of::<resid::Params>(),
+    BlockEntry::of::<xload::Params>(),
+    BlockEntry::of::<xstore::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
