@@ -51,7 +51,7 @@ module scale_norm #(
       end
     end
   end
-  wire unused_tail = &{1'b0, v2_d[VW-18:0], 1'b0};
+  wire unused_tail = &{1'b0, v2_d, 1'b0};
 
   // Stage 3: round, then the range of the exponent. A mantissa that rounds up to 2^16 becomes 2^15.
   logic [  16:0] m;

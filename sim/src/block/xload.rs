@@ -63,7 +63,7 @@ impl Block for Xload {
         let done = take && vector_last && self.token + 1 == *self.cmd.head();
         let bits = 32 * p.vec;
         let at = bits * self.sub;
-        let group = take.then(|| self.input.head().slice(at, bits)).unwrap_or_default();
+        let group = if take { self.input.head().slice(at, bits) } else { Bits::default() };
         for (output, ready) in self.outputs.iter_mut().zip([i.xn_ready, i.xr_ready]) {
             output.step(i.rst, take, || group.clone(), ready);
         }
