@@ -54,7 +54,7 @@ fn products_are_the_contracts_and_come_after_the_latency() {
                         3 => 0x8000,
                         _ => random as u32 & 0xffff | 0x8000,
                     };
-                    m | ((random >> 20) as i8 >> (kind >> 8 & 1)) as u8 as u32 * 0x10000
+                    m | (((random >> 20) as i8 >> (kind >> 8 & 1)) as u8 as u32) << 16
                 };
                 input.en = r(0) % 4 != 0;
                 input.in_valid = r(1) & 1 != 0;
