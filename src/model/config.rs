@@ -12,6 +12,7 @@ pub const ACTIVATION_KEY: &str = "tritforge.activation";
 const LARGEST: u64 = 1 << 24;
 
 const REMEDY: &str = "the file's metadata is wrong: convert the model again";
+const SHAPE_REMEDY: &str = "correct the shape (in a file: convert the model again)";
 
 /// What stands between gate and up: `activation(gate) · up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -110,19 +111,25 @@ impl ModelShape {
         for (item, size) in sizes {
             if size == 0 || size as u64 > LARGEST {
                 let expected = format!("1 to {LARGEST}");
-                return Err(ModelError::refused(Refusal::Bounds, item, expected, size.to_string(), REMEDY));
+                return Err(ModelError::refused(Refusal::Bounds, item, expected, size.to_string(), SHAPE_REMEDY));
             }
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
             let expected = format!("a divisor of the {} heads", self.heads);
-            return Err(contradiction("key/value heads", expected, self.kv_heads.to_string()));
+            return Err(ModelError::refused(Refusal::Contradiction, "key/value heads", expected, self.kv_heads.to_string(), SHAPE_REMEDY));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return Err(contradiction("head size", "an even number (RoPE turns pairs)", self.head_dim.to_string()));
+            return Err(ModelError::refused(
+                Refusal::Contradiction,
+                "head size",
+                "an even number (RoPE turns pairs)",
+                self.head_dim.to_string(),
+                SHAPE_REMEDY,
+            ));
         }
         if self.query_dim() as u64 > LARGEST {
             let found = format!("{} x {}", self.heads, self.head_dim);
-            return Err(ModelError::refused(Refusal::Bounds, "heads x head size", format!("at most {LARGEST}"), found, REMEDY));
+            return Err(ModelError::refused(Refusal::Bounds, "heads x head size", format!("at most {LARGEST}"), found, SHAPE_REMEDY));
         }
         Ok(())
     }

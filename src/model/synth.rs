@@ -19,6 +19,9 @@ const NEGATIVE_NORMS: u64 = 16;
 /// Magnitude of a Q8_0 code that stands for ±s.
 const Q8_ONE: i8 = 127;
 
+/// More than the largest published model of the architecture has; the file is built in memory.
+const MOST_WEIGHTS: u64 = 1 << 32;
+
 const SHAPE_REMEDY: &str = "give e.g. layers=2,dim=256,heads=4,kv=2,head_dim=64,ffn=768,vocab=512,ctx=256";
 
 /// A random model, not yet made.
@@ -65,12 +68,15 @@ pub fn parse_shape(text: &str) -> Result<(ModelShape, bool), ModelError> {
         None => Ok(default),
     };
     let (dim, heads) = (size("dim", None)?, size("heads", None)?);
+    if find("head_dim").is_none() && heads > 0 && !dim.is_multiple_of(heads) {
+        return Err(bad_entry("head_dim", &format!("to be given, as {heads} heads do not divide {dim}"), "nothing"));
+    }
     let shape = ModelShape {
         layers: size("layers", None)?,
         dim,
         heads,
         kv_heads: size("kv", Some(heads))?,
-        head_dim: size("head_dim", dim.checked_div(heads))?,
+        head_dim: size("head_dim", Some(dim.checked_div(heads).unwrap_or(dim)))?,
         ffn: size("ffn", None)?,
         vocab: size("vocab", Some(512))?,
         context: size("ctx", Some(256))?,
@@ -86,12 +92,25 @@ pub fn parse_shape(text: &str) -> Result<(ModelShape, bool), ModelError> {
     if shape.vocab < LEAST_VOCABULARY {
         return Err(bad_entry("vocab", &format!("{LEAST_VOCABULARY} or more"), &shape.vocab.to_string()));
     }
+    let weights = weights(&shape);
+    if weights > MOST_WEIGHTS {
+        let expected = format!("at most {MOST_WEIGHTS} weights in all");
+        return Err(ModelError::refused(Refusal::Bounds, "shape", expected, weights.to_string(), SHAPE_REMEDY));
+    }
     let tied = match find("tied") {
         None | Some("true") => true,
         Some("false") => false,
         Some(other) => return Err(bad_entry("tied", "true or false", other)),
     };
     Ok((shape, tied))
+}
+
+/// Weights of the linear layers, the embedding, and a head of its own.
+fn weights(shape: &ModelShape) -> u64 {
+    let wide = |a: usize, b: usize| a as u64 * b as u64;
+    let attention = 2 * wide(shape.query_dim() + shape.kv_dim(), shape.dim);
+    let layer = attention + 3 * wide(shape.ffn, shape.dim);
+    layer.saturating_mul(shape.layers as u64).saturating_add(2 * wide(shape.vocab, shape.dim))
 }
 
 const ENTRIES: [&str; 12] = ["layers", "dim", "heads", "kv", "head_dim", "ffn", "vocab", "ctx", "theta", "eps", "act", "tied"];

@@ -6,7 +6,23 @@ use super::gguf::blocks::{self, BadCode, TRITS_A_BLOCK};
 use super::gguf::{Gguf, TensorInfo, TensorType};
 
 const TRITS_A_BYTE: usize = 4;
-const REMEDY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
+const NOT_TERNARY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
+const DAMAGED: &str = "the weights are damaged: fetch or convert the model again";
+
+/// The trits of every packed byte.
+const TRITS_OF_BYTE: [[i8; TRITS_A_BYTE]; 256] = {
+    let mut table = [[0; TRITS_A_BYTE]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut lane = 0;
+        while lane < TRITS_A_BYTE {
+            table[byte][lane] = (byte >> (2 * lane) & 3) as i8 - 1;
+            lane += 1;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// A ternary matrix: `rows` outputs by `cols` inputs.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,10 +72,13 @@ impl TernaryTensor {
 
     /// Writes one row's trits to `out`, which holds `cols` elements.
     pub fn unpack_row(&self, row: usize, out: &mut [i8]) {
-        for (four, &byte) in out.chunks_mut(TRITS_A_BYTE).zip(self.packed_row(row)) {
-            for (lane, trit) in four.iter_mut().enumerate() {
-                *trit = (byte >> (2 * lane) & 3) as i8 - 1;
-            }
+        let packed = self.packed_row(row);
+        let (whole, rest) = out[..self.cols].as_chunks_mut::<TRITS_A_BYTE>();
+        for (four, &byte) in whole.iter_mut().zip(packed) {
+            *four = TRITS_OF_BYTE[usize::from(byte)];
+        }
+        if let (false, Some(&byte)) = (rest.is_empty(), packed.last()) {
+            rest.copy_from_slice(&TRITS_OF_BYTE[usize::from(byte)][..rest.len()]);
         }
     }
 
@@ -78,9 +97,9 @@ impl TernaryTensor {
     }
 }
 
-fn refuse(tensor: &TensorInfo<'_>, place: String, expected: &str, found: String) -> ModelError {
+fn refuse(tensor: &TensorInfo<'_>, place: String, expected: &str, found: String, remedy: &'static str) -> ModelError {
     let item = format!("tensor '{}' ({}), {place}", shown(tensor.name), tensor.kind.name());
-    ModelError::refused(Refusal::NotTernary, item, expected, found, REMEDY)
+    ModelError::refused(Refusal::NotTernary, item, expected, found, remedy)
 }
 
 fn place(element: usize, cols: usize) -> String {
@@ -100,19 +119,19 @@ fn from_ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Re
         let first = block * TRITS_A_BLOCK;
         let scale = decoded.map_err(|BadCode { element, code }| {
             let expected = if tensor.kind == TensorType::Tq1_0 { "one of the 243 legal bytes" } else { "code 0, 1 or 2" };
-            refuse(tensor, format!("{} (block {block})", place(first + element, cols)), expected, code.to_string())
+            refuse(tensor, format!("{} (block {block})", place(first + element, cols)), expected, code.to_string(), DAMAGED)
         })?;
         let zeros = trits.iter().all(|&trit| trit == 0);
         let block_place = || format!("block {block} ({})", place(first, cols));
         if scale.to_f32() == 0.0 {
             if !zeros {
-                return Err(refuse(tensor, block_place(), "a scale, or zeros only", "scale 0 and other trits".into()));
+                return Err(refuse(tensor, block_place(), "a scale, or zeros only", "scale 0 and other trits".into(), DAMAGED));
             }
         } else if !scale.is_finite() {
-            return Err(refuse(tensor, block_place(), "a finite scale", scale.to_string()));
+            return Err(refuse(tensor, block_place(), "a finite scale", scale.to_string(), DAMAGED));
         } else if let Some(common) = common.filter(|common| common.to_bits() != scale.to_bits()) {
             let expected = format!("the tensor's one scale, {common}");
-            return Err(refuse(tensor, block_place(), &expected, scale.to_string()));
+            return Err(refuse(tensor, block_place(), &expected, scale.to_string(), NOT_TERNARY));
         } else {
             common = Some(scale);
         }
@@ -143,7 +162,7 @@ fn from_numbers(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(V
     });
     if let Some((element, x, scale)) = wrong {
         let expected = scale.map_or("a finite number".into(), |s| format!("-{s}, 0 or {s}"));
-        return Err(refuse(tensor, place(element, cols), &expected, x.to_string()));
+        return Err(refuse(tensor, place(element, cols), &expected, x.to_string(), NOT_TERNARY));
     }
     Ok((out, scale.unwrap_or(1.0)))
 }

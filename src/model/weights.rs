@@ -91,7 +91,7 @@ impl Model {
             let found = format!("{} tensors in all", file.tensors().len());
             let expected = format!("the tensors of {} layers", shape.layers);
             let remedy = "the file's metadata is wrong: convert the model again";
-            return Err(ModelError::refused(Refusal::Contradiction, "block_count", expected, found, remedy));
+            return Err(ModelError::refused(Refusal::Contradiction, "metadata 'block_count'", expected, found, remedy));
         }
         let head = matrix(file, "token_embd.weight", shape.vocab, shape.dim)?;
         let output = match file.tensor("output.weight") {

@@ -190,12 +190,9 @@ impl<'a> Gguf<'a> {
             return Ok(None);
         };
         read(&value).map(Some).ok_or_else(|| {
-            let found = match value.as_u64() {
-                None if value.kind() != ValueType::String => {
-                    format!("{:?}, or a negative number", value.kind())
-                }
-                _ => format!("{:?}", value.kind()),
-            };
+            let signed = matches!(value.kind(), ValueType::I8 | ValueType::I16 | ValueType::I32 | ValueType::I64);
+            let negative = signed && value.as_u64().is_none();
+            let found = if negative { "a negative integer".to_owned() } else { format!("{:?}", value.kind()) };
             let remedy = "convert the model again with a tool that writes this key's standard type";
             ModelError::refused(Refusal::Type, format!("metadata '{key}'"), expected, found, remedy)
         })

@@ -84,8 +84,8 @@ fn check_index(item: &str, count: usize) -> Result<(), ModelError> {
 
 fn read_name<'a>(cursor: &mut Cursor<'a>, item: &str, longest: usize) -> Result<&'a str, ModelError> {
     let place = cursor.position();
+    let raw = cursor.string(|| item.to_owned())?;
     let item = || format!("{item} at byte {place}");
-    let raw = cursor.string(item)?;
     if raw.is_empty() || raw.len() > longest {
         let expected = format!("1 to {longest} bytes");
         return Err(ModelError::refused(Refusal::Bounds, item(), expected, format!("{} bytes", raw.len()), DAMAGED));

@@ -15,12 +15,26 @@ use crate::model::weights::DenseTensor;
 pub const CODE_ONE: f64 = 127.0;
 /// The absolute maximum of an activation row is taken as at least this (BitNet b1.58).
 pub const ABSMAX_FLOOR: f64 = 1e-5;
-/// Rows of a matrix that one task computes at least: below it the hand-over costs more than the work.
-const ROWS_A_TASK: usize = 32;
+/// Multiplications that one parallel task has at least: below it the hand-over costs more than the work.
+const WORK_A_TASK: usize = 1 << 17;
+
+/// `Σ a·b`, in eight interleaved partial sums: one chain of additions would cost their latency at every element.
+pub fn dot_product<F: Real>(a: &[F], b: &[F]) -> F {
+    let (a_eights, a_rest) = a.as_chunks::<8>();
+    let (b_eights, b_rest) = b.as_chunks::<8>();
+    let mut sums = [F::zero(); 8];
+    for (a, b) in a_eights.iter().zip(b_eights) {
+        for lane in 0..8 {
+            sums[lane] = sums[lane] + a[lane] * b[lane];
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b);
+    sums.into_iter().chain(rest).fold(F::zero(), |sum, v| sum + v)
+}
 
 /// `gain · x / sqrt(mean(x²) + epsilon)`.
 pub fn rms_norm<F: Real>(x: &[F], gain: &[f32], epsilon: f32) -> Vec<F> {
-    let sum = x.iter().fold(F::zero(), |sum, &v| sum + v * v);
+    let sum = dot_product(x, x);
     let rms = (sum / F::of(x.len() as f64) + F::of(f64::from(epsilon))).sqrt();
     x.iter().zip(gain).map(|(&v, &g)| v / rms * F::of(f64::from(g))).collect()
 }
@@ -49,7 +63,7 @@ pub fn ternary_linear<F: Real>(input: &Int8Rows<F>, weight: &TernaryTensor) -> R
     let weight_scale = F::of(f64::from(weight.scale));
     // One unpacked row of weights serves every token, so the results come output by output.
     let mut by_output = vec![F::zero(); weight.rows * tokens];
-    let outputs = by_output.par_chunks_mut(tokens).enumerate().with_min_len(ROWS_A_TASK);
+    let outputs = by_output.par_chunks_mut(tokens).enumerate().with_min_len(WORK_A_TASK / (tokens * weight.cols) + 1);
     outputs.for_each_init(
         || vec![0; weight.cols],
         |trits, (row, out)| {
@@ -64,9 +78,17 @@ pub fn ternary_linear<F: Real>(input: &Int8Rows<F>, weight: &TernaryTensor) -> R
     Rows { tokens, width: weight.rows, values: by_token.map(|at| by_output[at]).collect() }
 }
 
-/// |sum| ≤ 128 · length: far from overflow for every length the reader admits.
+/// Codes whose sum of products fits 16 bits: 128 · 128 < 2^15.
+const NARROW: usize = 128;
+
+/// The exact sum; |sum| ≤ 128 · length, far from overflow for every length the reader admits. Stretches are summed in 16
+/// bits, for twice as many lanes, and wrapping, as a check at every element would keep the compiler from using lanes.
 fn dot(codes: &[i8], trits: &[i8]) -> i32 {
-    codes.iter().zip(trits).map(|(&c, &t)| i32::from(c) * i32::from(t)).sum()
+    let narrow = |(codes, trits): (&[i8], &[i8])| {
+        let products = codes.iter().zip(trits).map(|(&c, &t)| i16::from(c).wrapping_mul(i16::from(t)));
+        i32::from(products.fold(0, i16::wrapping_add))
+    };
+    codes.chunks(NARROW).zip(trits.chunks(NARROW)).map(narrow).sum()
 }
 
 /// Cosine and sine of `position · theta^(-2j/head_dim)` for each pair j of a head.
@@ -94,7 +116,7 @@ pub fn rope<F: Real>(row: &[F], rotation: &[(F, F)]) -> Vec<F> {
 /// Scores of one query head with each key: `q·k / sqrt(head_dim)`.
 pub fn scores<'k, F: Real>(query: &[F], keys: impl Iterator<Item = &'k [F]>) -> Vec<F> {
     let scale = F::one() / F::of(query.len() as f64).sqrt();
-    keys.map(|key| query.iter().zip(key).fold(F::zero(), |sum, (&q, &k)| sum + q * k) * scale).collect()
+    keys.map(|key| dot_product(query, key) * scale).collect()
 }
 
 /// `exp(z - max) / Σ exp(z - max)`.
@@ -127,8 +149,16 @@ pub fn activate<F: Real>(activation: Activation, gate: F, up: F) -> F {
 
 /// A float linear layer, the head: one result a row of `matrix`.
 pub fn dense_linear<F: Real>(x: &[F], matrix: &DenseTensor) -> Vec<F> {
-    let product = |row: &[f32]| row.iter().zip(x).fold(F::zero(), |sum, (&w, &v)| sum + F::of(f64::from(w)) * v);
-    matrix.values.par_chunks_exact(matrix.cols).with_min_len(ROWS_A_TASK).map(product).collect()
+    let rows = matrix.values.par_chunks_exact(matrix.cols).with_min_len(WORK_A_TASK / matrix.cols + 1);
+    let convert = |row: &[f32], wide: &mut Vec<F>| {
+        wide.clear();
+        wide.extend(row.iter().map(|&w| F::of(f64::from(w))));
+    };
+    let product = |wide: &mut Vec<F>, row: &[f32]| {
+        convert(row, wide);
+        dot_product(wide, x)
+    };
+    rows.map_init(Vec::new, product).collect()
 }
 
 /// Rounds to `bits` fraction bits, ties to even.

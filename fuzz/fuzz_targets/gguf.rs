@@ -1,0 +1,38 @@
+//! Fuzz target: any bytes as a model file. Reading them gives a model or an error, never a panic, and no memory in
+//! proportion to a number in the file. The reader's sources are included here, so that only they are instrumented and
+//! built.
+#![no_main]
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../src/model"]
+mod model {
+    pub mod config;
+    pub mod error;
+    pub mod gguf;
+    pub mod ternary;
+    pub mod tokenizer;
+    pub mod weights;
+}
+
+use libfuzzer_sys::fuzz_target;
+use model::gguf::Gguf;
+use model::tokenizer::Tokenizer;
+use model::weights::Model;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(file) = Gguf::parse(bytes) else { return };
+    for (key, value) in file.metadata() {
+        assert!(file.get(key).is_some());
+        if let Some(strings) = value.as_array().and_then(|array| array.strings()) {
+            assert!(strings.map(<[u8]>::len).sum::<usize>() <= bytes.len());
+        }
+    }
+    for tensor in file.tensors() {
+        assert_eq!(file.tensor_bytes(tensor).len() as u64, tensor.stored_bytes);
+    }
+    let _ = Model::from_gguf(&file);
+    if let Ok(tokenizer) = Tokenizer::from_gguf(&file) {
+        let ids = tokenizer.encode("Once upon a time\u{1F999}").unwrap_or_default();
+        assert!(tokenizer.decode(&ids).is_ok());
+    }
+});

@@ -1,0 +1,93 @@
+//! The program as a user meets it: exit codes, where output goes, what is left behind.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use tritforge::model::Model;
+
+fn tritforge(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tritforge")).args(args).output().unwrap()
+}
+
+/// A folder of its own for one test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tritforge-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+const SHAPE: &str = "layers=1,dim=64,heads=2,kv=1,head_dim=48,ffn=96,vocab=270,ctx=8";
+
+#[test]
+fn synth_model_writes_a_model_that_can_be_read_and_exits_with_0() {
+    let folder = Folder::new("synth");
+    let path = folder.file("m.gguf");
+    let output = tritforge(&["synth-model", "--shape", SHAPE, "--seed", "9", "--type", "tq1_0", "--out", &path]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let model = Model::open(path.as_ref()).unwrap();
+    assert_eq!((model.shape.query_dim(), model.shape.kv_dim(), model.shape.vocab), (96, 48, 270));
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "no partial file is left");
+}
+
+#[test]
+fn wrong_use_and_unusable_shapes_exit_with_2_and_one_message() {
+    let folder = Folder::new("wrong");
+    let out = folder.file("m.gguf");
+    let mut found = String::new();
+    for shape in [
+        "",
+        "layers=1",
+        "layers=1,dim=64,heads=2,ffn",
+        "layers=1,dim=64,heads=2,ffn=96,depth=2",
+        "layers=1,dim=64,heads=2,ffn=96,dim=64",
+        "layers=1,dim=-4,heads=2,ffn=96",
+        "layers=1,dim=64,heads=0,ffn=96",
+        "layers=1,dim=64,heads=6,kv=4,head_dim=32,ffn=96",
+        "layers=1,dim=64,heads=2,head_dim=33,ffn=96",
+        "layers=1,dim=64,heads=2,ffn=96,vocab=3",
+        "layers=1,dim=64,heads=2,ffn=96,theta=nan",
+        "layers=1,dim=64,heads=2,ffn=96,act=tanh",
+        "layers=1,dim=64,heads=2,ffn=99999999999",
+        "layers=1,dim=68,heads=3,ffn=96",
+        "layers=16777216,dim=16777216,heads=2,ffn=16777216",
+    ] {
+        let output = tritforge(&["synth-model", "--shape", shape, "--out", &out]);
+        assert_eq!(output.status.code(), Some(2), "{shape}");
+        found += &format!("{shape}\n    {}", stderr(&output));
+    }
+    assert_eq!(tritforge(&["synth-model"]).status.code(), Some(2), "arguments are missing");
+    assert_eq!(tritforge(&["no-such-command"]).status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is left behind");
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_exits_with_2_and_names_the_path() {
+    let folder = Folder::new("unwritable");
+    let target = folder.file("none/m.gguf");
+    let output = tritforge(&["synth-model", "--shape", SHAPE, "--out", &target]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with(&format!("error: cannot write {target}: choose a writable folder")), "{}", stderr(&output));
+    // A folder in the file's place: the complete neighbour cannot take its name, and is removed.
+    let output = tritforge(&["synth-model", "--shape", SHAPE, "--out", folder.0.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+}
