@@ -3,3 +3,4 @@
 pub mod cli;
 pub mod compile;
 pub mod model;
+pub mod report;

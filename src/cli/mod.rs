@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod accuracy;
 pub mod output;
+pub mod progress;
 mod synth_model;
 
 /// What a command that ran to its end found.
@@ -54,6 +56,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Accuracy => accuracy,
     SynthModel => synth_model,
 }
 

@@ -1,0 +1,3 @@
+//! What the commands measure and how it is shown: results as serialisable structs, tables and plots.
+
+pub mod accuracy;
