@@ -36,6 +36,12 @@ pub const LEAVES: &[Leaf] = leaves! {
     "resid"
     "xload"
     "xstore"
+    "route"
+    "axi_burst"
+    "axi_read_port"
+    "axi_read"
+    "axi_write_port"
+    "axi_write"
 };
 
 /// A source file that is generated from the contract (a ROM, a package of constants): its module or package name and text.

@@ -1,6 +1,8 @@
 //! The cycle model: every block of the accelerator as state, outputs and next state.
 
+pub mod axi;
 pub mod block;
 pub mod clocked;
 pub mod delay;
+pub mod memory;
 pub mod ports;

@@ -1,3 +1,4 @@
 //! Lockstep: Verilated RTL beside the cycle model, every cycle, every bit.
 
+pub mod axi;
 pub mod harness;

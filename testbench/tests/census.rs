@@ -54,9 +54,10 @@ fn verilog_ports_are_the_contracts_in_name_direction_width_and_order() {
             let expected: Vec<_> =
                 interface.ports.iter().map(|p| lint::VerilogPort { name: p.name.to_owned(), dir: p.dir, width: p.width }).collect();
             assert_eq!(found, expected, "{} {:?}: Verilog (left), contract (right)", block.stem, interface.verilog_params);
-            widths.insert(interface.ports.iter().map(|p| p.width).collect::<Vec<_>>());
+            let params: Vec<i64> = interface.verilog_params.iter().map(|p| p.1).collect();
+            widths.insert((interface.ports.iter().map(|p| p.width).collect::<Vec<_>>(), params));
         }
-        assert!(widths.len() >= 2, "{}: examples with different widths expected", block.stem);
+        assert!(widths.len() >= 2, "{}: examples with different widths or parameters expected", block.stem);
     }
 }
 

@@ -1,5 +1,10 @@
 //! One file a block, the stem of its contract and of its Verilog.
 
+pub mod axi_burst;
+pub mod axi_read;
+pub mod axi_read_port;
+pub mod axi_write;
+pub mod axi_write_port;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
@@ -11,6 +16,7 @@ pub mod rhe_div;
 pub mod rope;
 pub mod scale_mul;
 pub mod scale_norm;
+pub mod route;
 pub mod skid;
 pub mod softmax;
 pub mod tmac;

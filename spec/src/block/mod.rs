@@ -1,6 +1,12 @@
 //! The interface of every hardware block: its ports in Verilog order, its parameters, its timing constants.
 //! The cycle model, the Verilog, the test harness and the documentation all take them from here.
 
+pub mod axi;
+pub mod axi_burst;
+pub mod axi_read;
+pub mod axi_read_port;
+pub mod axi_write;
+pub mod axi_write_port;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
@@ -12,6 +18,7 @@ pub mod rhe_div;
 pub mod rope;
 pub mod scale_mul;
 pub mod scale_norm;
+pub mod route;
 pub mod skid;
 pub mod softmax;
 pub mod tmac;
@@ -38,6 +45,12 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<resid::Params>(),
     BlockEntry::of::<xload::Params>(),
     BlockEntry::of::<xstore::Params>(),
+    BlockEntry::of::<route::Params>(),
+    BlockEntry::of::<axi_burst::Params>(),
+    BlockEntry::of::<axi_read_port::Params>(),
+    BlockEntry::of::<axi_read::Params>(),
+    BlockEntry::of::<axi_write_port::Params>(),
+    BlockEntry::of::<axi_write::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
@@ -61,6 +74,9 @@ pub enum Role {
     Payload(&'static str),
     /// Means something in every cycle.
     Level,
+    /// As many equal parts as the port named here, of the same direction, has bits; part i means something while bit i
+    /// of it is high. Payloads of parallel channels.
+    Lanes(&'static str),
 }
 
 /// One port of a block; `name` is the Verilog name and the Rust field name.
@@ -96,6 +112,11 @@ impl Port {
     /// An output that means something, and is compared, in every cycle.
     pub const fn level_out(name: &'static str, width: usize) -> Self {
         Self::new(name, Dir::Out, width, Role::Level)
+    }
+
+    /// A port of parallel channels: part i means something while bit i of the port `valid`, of the same direction, is high.
+    pub const fn lanes(name: &'static str, dir: Dir, width: usize, valid: &'static str) -> Self {
+        Self::new(name, dir, width, Role::Lanes(valid))
     }
 
     /// The input stream `stream`: its valid, ready and payload ports, named by [`stream_names`].

@@ -17,6 +17,7 @@ use tritforge_sim::{
     ports::Ports,
 };
 use tritforge_spec::{
+    bits::Bits,
     block::{Dir, Role},
     stall::{go, hash, port_id},
 };
@@ -33,6 +34,10 @@ pub trait Environment<B: Block> {
     fn drive(&mut self, cycle: u64, out: &B::Out, input: &mut B::In);
     /// The block is being reset: forget transactions under way.
     fn reset(&mut self) {}
+    /// Asked before `drive`: reset the block in this cycle, besides the soft resets of the case.
+    fn wants_reset(&mut self, _cycle: u64, _out: &B::Out) -> bool {
+        false
+    }
 }
 
 impl<B: Block, F: FnMut(u64, &B::Out, &mut B::In)> Environment<B> for F {
@@ -199,7 +204,7 @@ where
             }
             let out = rig.model.out();
             rig.compare(&out, cycle >= self.levels_from).map_err(|what| rig.report(absolute, &what))?;
-            let reset = resets.at(absolute);
+            let reset = self.environment.as_mut().is_some_and(|e| e.wants_reset(cycle, &out)) | resets.at(absolute);
             let input = self.inputs(&rig, cycle, absolute, &out, reset)?;
             let moved = rig.transfers(&input);
             let busy = rig.streams().any(|(s, valid, _)| s.dir == Dir::Out && valid);
@@ -383,7 +388,7 @@ where
     fn garbage(&self, seed: u64, cycle: u64) -> B::In {
         let mut input = B::In::default();
         for slot in &self.lockstep.inputs {
-            if let Role::Payload(_) = slot.port.role {
+            if let Role::Payload(_) | Role::Lanes(_) = slot.port.role {
                 let id = port_id(slot.port.name);
                 let words: Vec<u64> = (0..slot.words as u64).map(|i| hash(seed ^ i, id, cycle)).collect();
                 input.store(slot.field, slot.port.width, &words);
@@ -434,7 +439,15 @@ where
                 return Err(format!("port {}: the model's value does not fit into {} bits: {out:?}", slot.port.name, slot.port.width));
             }
             let (expected, found) = (slot.of(&self.expected), slot.of(&self.found));
-            if expected != found {
+            let differ = match slot.port.role {
+                Role::Lanes(valid) => {
+                    let valid = ls.outputs.iter().find(|s| s.port.name == valid);
+                    let valid = valid.ok_or_else(|| format!("port {}: no output has the name of its valid", slot.port.name))?;
+                    lanes_differ(slot.port.width, expected, found, valid.port.width, valid.of(&self.found))
+                }
+                _ => expected != found,
+            };
+            if differ {
                 return Err(mismatch::values(&slot.port, expected, found));
             }
         }
@@ -505,6 +518,16 @@ where
     fn report(&self, cycle: u64, what: &str) -> String {
         self.record.report(&self.lockstep.design, &self.case, cycle, RESET_CYCLES, what, array_len(&self.lockstep.outputs))
     }
+}
+
+/// Of `lanes` equal parts of two vectors, one whose bit in `valid` is high differs.
+fn lanes_differ(width: usize, a: &[u64], b: &[u64], lanes: usize, valid: &[u64]) -> bool {
+    if a == b {
+        return false;
+    }
+    let (a, b, valid) = (Bits::from_words(width, a), Bits::from_words(width, b), Bits::from_words(lanes, valid));
+    let lane = width / lanes;
+    (0..lanes).any(|i| valid.bit(i) && a.slice(i * lane, lane) != b.slice(i * lane, lane))
 }
 
 fn payload(s: &Stream, slots: &[Slot], words: &[u64]) -> Vec<u64> {

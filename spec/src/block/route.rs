@@ -1,0 +1,44 @@
+//! `route`: demultiplexer of super-words by their dest.
+//! In: stream `in` {dest, data}; out: streams `o0`, `o1`, `o2` {data}. A word with dest 3 is dropped.
+
+use super::{Contract, Port};
+use crate::{hw::Hw, stream_names};
+
+/// Cycles from an accepted word to the valid of its output.
+pub const LATENCY: u64 = 1;
+/// Outputs.
+pub const OUTPUTS: usize = 3;
+
+/// Parameters of `route`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// W: bits of a word.
+    pub width: usize,
+}
+
+impl From<&Hw> for Params {
+    fn from(hw: &Hw) -> Self {
+        Self { width: hw.word_bits() }
+    }
+}
+
+impl Contract for Params {
+    const STEM: &'static str = "route";
+
+    fn ports(&self) -> Vec<Port> {
+        let mut ports = vec![Port::clk(), Port::rst()];
+        ports.extend(Port::stream_in(stream_names!("in", "dest", "data"), &[2, self.width]));
+        ports.extend(Port::stream_out(stream_names!("o0", "data"), &[self.width]));
+        ports.extend(Port::stream_out(stream_names!("o1", "data"), &[self.width]));
+        ports.extend(Port::stream_out(stream_names!("o2", "data"), &[self.width]));
+        ports
+    }
+
+    fn verilog_params(&self) -> Vec<(&'static str, i64)> {
+        vec![("W", self.width as i64)]
+    }
+
+    fn examples() -> Vec<Self> {
+        [32, 128, 65, 512].map(|width| Self { width }).into()
+    }
+}
