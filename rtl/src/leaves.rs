@@ -19,6 +19,9 @@ pub struct Leaf {
 pub const LEAVES: &[Leaf] = leaves! {
     "skid"
     "softmax"
+    "attn"
+    "attn_lane"
+    "attn_tree"
     "softmax_lane"
     "fifo"
     "ram_sdp"

@@ -5,6 +5,7 @@ pub mod axi_read;
 pub mod axi_read_port;
 pub mod axi_write;
 pub mod axi_write_port;
+pub mod attn;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;

@@ -7,6 +7,7 @@ pub mod axi_read;
 pub mod axi_read_port;
 pub mod axi_write;
 pub mod axi_write_port;
+pub mod attn;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
@@ -51,6 +52,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<axi_read::Params>(),
     BlockEntry::of::<axi_write_port::Params>(),
     BlockEntry::of::<axi_write::Params>(),
+    BlockEntry::of::<attn::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
