@@ -141,8 +141,25 @@ pub fn ports(design: &Design) -> Result<Option<Vec<VerilogPort>>> {
         tools::missing("yosys", &format!("ports of {}", design.top));
         return Ok(None);
     };
-    let text = ask(tool, design, &yosys_script(design, "write_rtlil"))?;
+    let header = header_only(design)?;
+    let text = ask(tool, &header, &yosys_script(&header, "write_rtlil"))?;
     parse_ports(&text, &design.top).map(Some)
+}
+
+/// The design with the body of its top left out, and all other modules: a wide body takes yosys minutes.
+fn header_only(design: &Design) -> Result<Design> {
+    let mut header = design.clone();
+    let top = format!("{}.sv", design.top);
+    header.sources.retain(|(name, text)| *name == top || !text.contains("endmodule"));
+    for (name, text) in &mut header.sources {
+        if *name == top {
+            let end = text.find("\n);\n").with_context(|| format!("{top}: a line `);` that ends the port list expected"))?;
+            text.truncate(end);
+            // yosys takes an empty module as a black box and leaves its parameters alone.
+            text.push_str("\n);\nlogic body;\nassign body = 1'b0;\nendmodule\n");
+        }
+    }
+    Ok(header)
 }
 
 /// Ports of the module marked as top in RTLIL text: lines `wire [width N] input|output ORDER \name`.
