@@ -387,7 +387,8 @@ module headq #(
   logic [1:0] which_2_q, which_3_q, which_4_q, which_5_q, which_6_q, which_7_q;
   wire unused_sat = &{1'b0, a_valid, a_sat, 1'b0};
   scale_norm #(
-      .VW(MW)
+      .VW(MW),
+      .EW(12)
   ) u_a (
       .clk,
       .rst,
