@@ -27,6 +27,7 @@ pub const LEAVES: &[Leaf] = leaves! {
     "ram_sdp"
     "rhe_div"
     "headq"
+    "kvwrite"
     "rope"
     "scale_mul"
     "scale_norm"

@@ -1,6 +1,7 @@
 //! The hardware that is built: an accelerator configuration together with the shape of the model it runs.
 
 use crate::config::{AccelConfig, ConfigError};
+use crate::kv::KvShape;
 use serde::{Deserialize, Serialize};
 
 /// Dimensions of the attention sub-layer that the hardware is elaborated for.
@@ -104,22 +105,35 @@ impl Hw {
     pub fn token_bits(&self) -> usize {
         clog2(self.config.batch).max(1)
     }
-    /// CPW: K or V codes in one super-word, whole groups of VEC; neither a code nor a group straddles two words, so no block
-    /// needs a gearbox. (VEC ≤ W/32 makes it at least 4 groups.)
+    /// The layout of the KV cache.
+    pub fn kv(&self) -> KvShape {
+        let (c, s) = (&self.config, &self.shape);
+        KvShape {
+            word_bits: c.word_bits(),
+            vec: c.vec,
+            kv_bits: c.kv_bits,
+            head_dim: s.head_dim,
+            kv_heads: s.kv_heads,
+            batch: c.batch,
+            slots: c.slots,
+            context: self.context(),
+        }
+    }
+    /// CPW: K or V codes in one super-word.
     pub fn codes_per_word(&self) -> usize {
-        self.word_bits() / self.config.kv_bits / self.config.vec * self.config.vec
+        self.kv().codes_per_word()
     }
     /// NW: super-words of one K or V vector.
     pub fn kv_words(&self) -> usize {
-        self.shape.head_dim.div_ceil(self.codes_per_word())
+        self.kv().vector_words()
     }
     /// SW: super-words of the 32 scales of a KV block.
     pub fn scale_words(&self) -> usize {
-        (2 * KV_BLOCK * 32).div_ceil(self.word_bits())
+        self.kv().scale_words()
     }
     /// Super-words of one KV block: scales, 16 K, 16 V.
     pub fn block_words(&self) -> usize {
-        self.scale_words() + 2 * KV_BLOCK * self.kv_words()
+        self.kv().block_words()
     }
     /// Super-words of one page: the blocks of all layers and KV heads for 16 positions.
     pub fn page_words(&self) -> usize {

@@ -5,6 +5,7 @@ pub mod block;
 pub mod config;
 pub mod descriptor;
 pub mod hw;
+pub mod kv;
 pub mod numerics;
 pub mod pack;
 pub mod random;

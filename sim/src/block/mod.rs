@@ -1,14 +1,15 @@
 //! One file a block, the stem of its contract and of its Verilog.
 
+pub mod attn;
 pub mod axi_burst;
 pub mod axi_read;
 pub mod axi_read_port;
 pub mod axi_write;
 pub mod axi_write_port;
-pub mod attn;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
+pub mod kvwrite;
 pub mod norm;
 pub mod ram_sdp;
 pub mod regs;

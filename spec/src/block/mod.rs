@@ -1,16 +1,17 @@
 //! The interface of every hardware block: its ports in Verilog order, its parameters, its timing constants.
 //! The cycle model, the Verilog, the test harness and the documentation all take them from here.
 
+pub mod attn;
 pub mod axi;
 pub mod axi_burst;
 pub mod axi_read;
 pub mod axi_read_port;
 pub mod axi_write;
 pub mod axi_write_port;
-pub mod attn;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
+pub mod kvwrite;
 pub mod norm;
 pub mod ram_sdp;
 pub mod regs;
@@ -53,6 +54,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<axi_write_port::Params>(),
     BlockEntry::of::<axi_write::Params>(),
     BlockEntry::of::<attn::Params>(),
+    BlockEntry::of::<kvwrite::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
