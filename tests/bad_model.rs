@@ -146,6 +146,7 @@ fn metadata_that_is_no_model_of_the_architecture() {
         ("no head size and heads that do not divide", load(&no_head_size().set("bitnet-b1.58.attention.head_count", Metadata::U32(3)))),
         ("another vocabulary", with("vocab_size", Metadata::U32(301))),
         ("no epsilon", without("attention.layer_norm_rms_epsilon")),
+        ("no theta", without("rope.freq_base")),
         ("epsilon that is no number", with("attention.layer_norm_rms_epsilon", Metadata::F32(f32::NAN))),
         ("negative theta", with("rope.freq_base", Metadata::F32(-1.0))),
         ("scaled RoPE", with("rope.scaling.factor", Metadata::F32(4.0))),

@@ -2,8 +2,9 @@
 
 mod support;
 
+use support::parts::Parts;
 use support::{embedded, test_data};
-use tritforge::model::gguf::GgufFile;
+use tritforge::model::gguf::{Gguf, GgufFile, Metadata, TensorType};
 use tritforge::model::{Activation, Model, Tokenizer};
 
 #[test]
@@ -53,4 +54,20 @@ fn encoding_a_long_text_without_any_space_stays_fast() {
     let text = "abé\u{1F999}".repeat(100_000);
     let ids = tokenizer.encode(&text).unwrap();
     assert_eq!(tokenizer.decode(&ids).unwrap(), format!(" {text}"));
+}
+
+#[test]
+fn head_size_comes_from_key_length_else_from_rope_else_from_the_dimension() {
+    let key = |name: &str| format!("bitnet-b1.58.{name}");
+    let head_dim = |parts: &Parts| Model::from_gguf(&Gguf::parse(&parts.write()).unwrap()).unwrap().shape.head_dim;
+    // The tensors have 4 heads of 64 at dimension 256, so all three ways must give 64.
+    let mut parts = Parts::model(TensorType::Tq2_0);
+    for without in ["attention.value_length", "attention.key_length", "rope.dimension_count"] {
+        assert_eq!(head_dim(&parts), 64);
+        parts = parts.without_key(&key(without));
+    }
+    assert_eq!(head_dim(&parts), 64);
+    // A wrong key length is believed before the others, so the contradiction is noticed.
+    let parts = Parts::model(TensorType::Tq2_0).set(&key("attention.key_length"), Metadata::U32(32));
+    assert!(Model::from_gguf(&Gguf::parse(&parts.write()).unwrap()).is_err());
 }

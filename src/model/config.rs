@@ -84,8 +84,8 @@ impl ModelShape {
             ffn: need_size(file, "feed_forward_length")?,
             vocab: vocab(file)?,
             context: need_size(file, "context_length")?,
-            rope_theta: constant(file, "rope.freq_base")?.unwrap_or(DEFAULT_ROPE_THETA),
-            rms_epsilon: constant(file, "attention.layer_norm_rms_epsilon")?.ok_or_else(|| missing("attention.layer_norm_rms_epsilon"))?,
+            rope_theta: need_constant(file, "rope.freq_base")?,
+            rms_epsilon: need_constant(file, "attention.layer_norm_rms_epsilon")?,
             activation: activation(file)?,
         };
         shape.check()?;
@@ -134,9 +134,6 @@ impl ModelShape {
         Ok(())
     }
 }
-
-/// Base of RoPE where the file names none (the default of the format's description and of the paper).
-const DEFAULT_ROPE_THETA: f32 = 10000.0;
 
 fn key(name: &str) -> String {
     format!("{ARCHITECTURE}.{name}")
@@ -190,6 +187,10 @@ fn constant(file: &Gguf<'_>, name: &str) -> Result<Option<f32>, ModelError> {
         return Err(ModelError::refused(Refusal::Bounds, item, "a positive number", value.to_string(), REMEDY));
     }
     Ok(Some(narrow))
+}
+
+fn need_constant(file: &Gguf<'_>, name: &str) -> Result<f32, ModelError> {
+    constant(file, name)?.ok_or_else(|| missing(name))
 }
 
 fn head_dim(file: &Gguf<'_>, dim: usize, heads: usize) -> Result<usize, ModelError> {
