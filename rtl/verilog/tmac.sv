@@ -211,16 +211,26 @@ module tmac #(
   for (genvar b = 0; b < BATCH; b++) begin : g_token
     logic [8*LANES-1:0] rdata, a_q;
 
-    // rdata is the next word to be used: read when the phase starts, then whenever one is used.
-    ram_sdp #(.W(8 * LANES), .DEPTH(DEPTH), .SLICES(GROUPS)) u_ram (
-        .clk,
-        .we   (a_token == TW'(b) ? enable : '0),
-        .waddr(place),
-        .wdata(write_data),
-        .re   (start || fire),
-        .raddr(fire && !row_end ? word_q + AW'(1) : '0),
-        .rdata
-    );
+    // rdata is the array word of activations that is used next. Block RAM: read when the phase starts, then whenever one is used.
+    // Distributed RAM, with the same cycles: read in place, without a register of its own.
+    if (DEPTH > 64) begin : g_block
+      ram_sdp #(.W(8 * LANES), .DEPTH(DEPTH), .SLICES(GROUPS)) u_ram (
+          .clk,
+          .we   (a_token == TW'(b) ? enable : '0),
+          .waddr(place),
+          .wdata(write_data),
+          .re   (start || fire),
+          .raddr(fire && !row_end ? word_q + AW'(1) : '0),
+          .rdata
+      );
+    end else begin : g_distributed
+      for (genvar g = 0; g < GROUPS; g++) begin : g_group
+        (* ram_style = "distributed" *)
+        logic [8*VEC-1:0] mem[0:DEPTH-1];
+        always_ff @(posedge clk) if (a_token == TW'(b) && enable[g]) mem[place] <= write_data[8*VEC*g+:8*VEC];
+        assign rdata[8*VEC*g+:8*VEC] = mem[word_q];
+      end
+    end
 
     for (genvar i = 0; i < LANES; i++) begin : g_lane
       always_ff @(posedge clk) begin
