@@ -83,11 +83,9 @@ pub struct Tmac {
     group: usize,
     place: usize,
     odd: bool,
-    /// Activations `[(token · depth + array word) · lanes + lane]`.
-    memory: Vec<i8>,
-    /// Trits of an array word as numbers; four a byte of codes from `trits_of`.
-    trits: Vec<i8>,
-    trits_of: Vec<[i8; 4]>,
+    /// Activations + 128 `[(token · depth + array word) · lanes + lane]`.
+    memory: Vec<u8>,
+    masks: Masks,
     acc: [i32; 16],
     /// Bit i: the last array word of a row was taken i + 1 cycles ago.
     under_way: u64,
@@ -101,9 +99,49 @@ pub struct Tmac {
     wait_out: bool,
 }
 
-/// Σ a·t of one array word and one token.
-fn dot(acts: &[i8], trits: &[i8]) -> i32 {
-    acts.iter().zip(trits).map(|(&a, &t)| a as i32 * t as i32).sum()
+/// The trits of an array word as byte masks of its lanes, so that a token's sum is a few byte operations a lane: with
+/// u = ((a + 128) ^ negative) & nonzero, a·t is u - 128 for +1, u - 127 for -1 and u for 0.
+struct Masks {
+    nonzero: Vec<u8>,
+    negative: Vec<u8>,
+    /// What -128 and -127 add up to.
+    constant: i32,
+    /// Both masks of the four codes in a byte.
+    table: Vec<[[u8; 4]; 2]>,
+}
+
+impl Masks {
+    fn new(lanes: usize) -> Self {
+        // Bit 0 of a code: not zero; bit 1: negative.
+        let mask = |bit: bool| if bit { 0xff } else { 0 };
+        let entry = |byte: usize| [0, 1].map(|bit| [0, 1, 2, 3].map(|j| mask(byte >> (2 * j + bit) & 1 != 0 && byte >> (2 * j) & 1 != 0)));
+        let padded = lanes.next_multiple_of(32);
+        Self { nonzero: vec![0; padded], negative: vec![0; padded], constant: 0, table: (0..256).map(entry).collect() }
+    }
+
+    /// Takes the codes of an array word, 32 lanes a word.
+    fn load(&mut self, codes: &[u64]) {
+        const LOW: u64 = 0x5555_5555_5555_5555;
+        let (mut nonzero, mut negative) = (0, 0);
+        let lanes = self.nonzero.chunks_exact_mut(32).zip(self.negative.chunks_exact_mut(32));
+        for ((z, n), &word) in lanes.zip(codes) {
+            nonzero += (word & LOW).count_ones() as i32;
+            negative += (word >> 1 & word & LOW).count_ones() as i32;
+            let places = z.chunks_exact_mut(4).zip(n.chunks_exact_mut(4));
+            for ((z, n), byte) in places.zip(word.to_le_bytes()) {
+                let masks = &self.table[byte as usize];
+                z.copy_from_slice(&masks[0]);
+                n.copy_from_slice(&masks[1]);
+            }
+        }
+        self.constant = negative - 128 * nonzero;
+    }
+
+    /// Σ a·t for a token's activations + 128.
+    fn dot(&self, acts: &[u8]) -> i32 {
+        let masks = self.nonzero.iter().zip(&self.negative);
+        acts.iter().zip(masks).map(|(&a, (&z, &n))| ((a ^ n) & z) as u32).sum::<u32>() as i32 + self.constant
+    }
 }
 
 impl Tmac {
@@ -133,10 +171,10 @@ impl Tmac {
             let at = (act.token as usize * self.params.depth + self.place) * lanes;
             let word = &mut self.memory[at..at + lanes];
             if self.group == 0 {
-                word.fill(0);
+                word.fill(128);
             }
             for (j, a) in word[self.group * vec..][..vec].iter_mut().enumerate() {
-                *a = (act.data >> (8 * j)) as i8;
+                *a = (act.data >> (8 * j)) as u8 ^ 128;
             }
         }
     }
@@ -144,16 +182,13 @@ impl Tmac {
     /// Adds an array word to the row's sums.
     fn accumulate(&mut self, codes: &Bits) {
         let lanes = self.params.lanes;
-        let bytes = codes.words().iter().flat_map(|w| w.to_le_bytes());
-        for (out, byte) in self.trits.chunks_mut(4).zip(bytes) {
-            out.copy_from_slice(&self.trits_of[byte as usize][..out.len()]);
-        }
+        self.masks.load(codes.words());
         let place = self.word as usize % self.params.depth;
         let tokens = (self.last_token as usize + 1).min(self.params.batch);
         for (token, acc) in self.acc[..tokens].iter_mut().enumerate() {
             let at = (token * self.params.depth + place) * lanes;
             let before = if self.word == 0 { 0 } else { *acc };
-            *acc = before.wrapping_add(dot(&self.memory[at..at + lanes], &self.trits));
+            *acc = before.wrapping_add(self.masks.dot(&self.memory[at..at + lanes]));
         }
     }
 }
@@ -182,10 +217,8 @@ impl Block for Tmac {
             group: 0,
             place: 0,
             odd: word(8) & 1 != 0,
-            memory: (0..cells as u64).map(|i| power_up.word("memory", i) as i8).collect(),
-            trits: vec![0; params.lanes],
-            // Bit 0 of a code: not zero; bit 1: negative.
-            trits_of: (0..256).map(|b| [0, 1, 2, 3].map(|j| [0, 1, 0, -1][b >> (2 * j) & 3])).collect(),
+            memory: (0..cells as u64).map(|i| power_up.word("memory", i) as u8).collect(),
+            masks: Masks::new(params.lanes),
             acc: [0; 16],
             under_way: 0,
             rows_out: VecDeque::with_capacity(ROWS + 1),

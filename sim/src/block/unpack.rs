@@ -69,9 +69,9 @@ impl Unpack {
     /// Copies the bytes of step `step` of the super-word in the skid to stage 1.
     fn fetch(&mut self, step: usize) {
         let at = if self.params.slices() > 1 { step * self.bytes.len() } else { 0 };
-        let data = self.input.head();
+        let words = self.input.head().words();
         for (i, byte) in self.bytes.iter_mut().enumerate() {
-            *byte = data.get(8 * (at + i), 8) as u8;
+            *byte = (words[(at + i) / 8] >> (8 * ((at + i) % 8))) as u8;
         }
     }
 
