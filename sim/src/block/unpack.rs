@@ -71,7 +71,7 @@ impl Unpack {
         let at = if self.params.slices() > 1 { step * self.bytes.len() } else { 0 };
         let words = self.input.head().words();
         for (i, byte) in self.bytes.iter_mut().enumerate() {
-            *byte = (words[(at + i) / 8] >> (8 * ((at + i) % 8))) as u8;
+            *byte = (words.get((at + i) / 8).copied().unwrap_or(0) >> (8 * ((at + i) % 8))) as u8;
         }
     }
 
