@@ -19,6 +19,8 @@ pub struct Leaf {
 pub const LEAVES: &[Leaf] = leaves! {
     "skid"
     "softmax"
+    "attn_out"
+    "attn_recip"
     "attn"
     "attn_lane"
     "attn_tree"

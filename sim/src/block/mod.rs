@@ -1,6 +1,7 @@
 //! One file a block, the stem of its contract and of its Verilog.
 
 pub mod attn;
+pub mod attn_out;
 pub mod axi_burst;
 pub mod axi_read;
 pub mod axi_read_port;

@@ -2,6 +2,7 @@
 //! The cycle model, the Verilog, the test harness and the documentation all take them from here.
 
 pub mod attn;
+pub mod attn_out;
 pub mod axi;
 pub mod axi_burst;
 pub mod axi_read;
@@ -38,6 +39,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<ctrl::Params>(),
     BlockEntry::of::<regs::Params>(),
     BlockEntry::of::<softmax::Params>(),
+    BlockEntry::of::<attn_out::Params>(),
     BlockEntry::of::<headq::Params>(),
     BlockEntry::of::<unpack::Params>(),
     BlockEntry::of::<tmac::Params>(),
