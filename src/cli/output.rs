@@ -79,3 +79,27 @@ impl JsonArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_goes_to_the_path_or_for_a_dash_to_standard_output() {
+        assert_eq!("-".parse(), Ok(JsonTarget::Stdout));
+        assert_eq!("out/a.json".parse(), Ok(JsonTarget::File("out/a.json".into())));
+        assert!("".parse::<JsonTarget>().is_err());
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_no_neighbour_stays() {
+        let folder = std::env::temp_dir().join(format!("tritforge-output-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("results.json");
+        fs::write(&path, "older and longer text").unwrap();
+        JsonArgs { target: Some(JsonTarget::File(path.clone())) }.write(&[1, 2]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
