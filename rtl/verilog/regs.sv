@@ -24,7 +24,9 @@ module regs #(
     parameter int NUM_HASH_3 = 0,
     parameter int SW0      = 1,     // widths of the saturation counts a cycle
     parameter int SW1      = 1,
-    parameter int SW2      = 1
+    parameter int SW2      = 1,
+    parameter int SW3      = 1,
+    parameter int SW4      = 1
 ) (
     input  logic            clk,
     input  logic            rst,
@@ -84,6 +86,8 @@ module regs #(
     input  logic [SW0-1:0]  sat0,
     input  logic [SW1-1:0]  sat1,
     input  logic [SW2-1:0]  sat2,
+    input  logic [SW3-1:0]  sat3,
+    input  logic [SW4-1:0]  sat4,
     input  logic [P-1:0]    beats_inc
 );
     localparam int RESET_CYCLES = 4;
@@ -245,7 +249,7 @@ module regs #(
 
     // ---- counters
     wire [COUNTERS-1:0] count_one = {finished, 1'b0, attn_busy, wait_out, wait_act, wait_w, array_busy, busy};
-    wire [63:0] sat_add = 64'(sat0) + 64'(sat1) + 64'(sat2);
+    wire [63:0] sat_add = 64'(sat0) + 64'(sat1) + 64'(sat2) + 64'(sat3) + 64'(sat4);
     genvar i;
     generate
         for (i = 0; i < COUNTERS; i = i + 1) begin : g_count

@@ -306,8 +306,7 @@ impl Image {
     /// Header and segment table: magic, version, super-word bits, hardware, numerics and model hash, count, CRC of the table,
     /// then a line a segment (layer, offset, super-words, CRC, 0). Little-endian.
     fn header(&self, hw: &Hw) -> Vec<u8> {
-        let table: Vec<u8> =
-            self.segments.iter().flat_map(|s| [s.layer, s.off, s.words, s.crc, 0]).flat_map(u32::to_le_bytes).collect();
+        let table: Vec<u8> = self.segments.iter().flat_map(|s| [s.layer, s.off, s.words, s.crc, 0]).flat_map(u32::to_le_bytes).collect();
         let mut h = Vec::from(MAGIC);
         h.extend(VERSION.to_le_bytes());
         h.extend((hw.word_bits() as u32).to_le_bytes());
@@ -368,19 +367,84 @@ impl Image {
             }
             segments.push(s);
         }
-        Ok(Image {
-            hw_hash: u64_at(16),
-            numerics_hash: u64_at(24),
-            model_hash: u64_at(32),
-            segments,
-            bytes: bytes.to_vec(),
-            layout,
-        })
+        Ok(Image { hw_hash: u64_at(16), numerics_hash: u64_at(24), model_hash: u64_at(32), segments, bytes: bytes.to_vec(), layout })
     }
 
     /// The bytes of port `port`, beat by beat.
     pub fn port_bytes(&self, hw: &Hw, port: usize) -> Vec<u8> {
         let (word, beat) = (hw.word_bits() / 8, hw.port_bits() / 8);
         self.bytes.chunks_exact(word).flat_map(|w| w[port * beat..(port + 1) * beat].iter().copied()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::AccelConfig, reference::random::RandomModel};
+
+    fn hw(config: &str, model: &RandomModel) -> Hw {
+        let config = AccelConfig::from_toml(config).unwrap();
+        Hw::new(config, model.shape.clone()).unwrap()
+    }
+
+    fn configs() -> [&'static str; 3] {
+        [include_str!("../../configs/small.toml"), include_str!("../../configs/two-bit.toml"), include_str!("../../configs/kv260.toml")]
+    }
+
+    #[test]
+    fn an_image_reads_back_and_every_ports_bytes_are_its_beats() {
+        for config in configs() {
+            let model = RandomModel::small(96, 5, 1, 48);
+            let (int, hw) = (model.build(3), hw(config, &model));
+            let layers: Vec<&AttnParams> = int.layers.iter().map(|l| &l.attn).collect();
+            let image = Image::build(&hw, &layers, 7).unwrap();
+            let back = Image::parse(&hw, &image.bytes).unwrap();
+            assert_eq!((back.model_hash, back.segments.clone()), (7, image.segments.clone()));
+            let (word, beat) = (hw.word_bits() / 8, hw.port_bits() / 8);
+            for port in 0..hw.ports() {
+                let bytes = image.port_bytes(&hw, port);
+                for (i, b) in bytes.iter().enumerate() {
+                    assert_eq!(*b, image.bytes[i / beat * word + port * beat + i % beat]);
+                }
+            }
+            // The constants and the first gain, where docs/architecture.md puts them.
+            let at = image.layout.layers[0] as usize * word;
+            let u32_at = |i: usize| u32::from_le_bytes(image.bytes[at + 4 * i..at + 4 * i + 4].try_into().unwrap());
+            assert_eq!(u32_at(1), int.layers[0].attn.c_q.to_bits());
+            let gain = 64usize.next_multiple_of(word) / 4;
+            assert_eq!(u32_at(gain) as i32, int.layers[0].attn.norm.gain[0]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_or_damaged_image_is_refused_by_name() {
+        let model = RandomModel::small(64, 2, 1, 32);
+        let (int, small) = (model.build(4), hw(configs()[0], &model));
+        let layers: Vec<&AttnParams> = int.layers.iter().map(|l| &l.attn).collect();
+        let image = Image::build(&small, &layers, 7).unwrap();
+        let refused = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = image.bytes.clone();
+            change(&mut bytes);
+            Image::parse(&small, &bytes).unwrap_err().to_string()
+        };
+        assert!(refused(&|b| b.truncate(100)).contains("bytes: expected"));
+        assert!(refused(&|b| b[0] = b'X').contains("magic"));
+        assert!(refused(&|b| b[8] = 9).contains("version"));
+        assert!(refused(&|b| b[50] ^= 1).contains("segment table CRC32"));
+        let at = image.layout.layers[0] as usize * small.word_bits() / 8;
+        assert!(refused(&|b| b[at + 70] ^= 4).contains("CRC32 of segment 0"));
+        let other = hw(&configs()[0].replace("rom_bits = 15", "rom_bits = 12"), &model);
+        assert!(Image::parse(&other, &image.bytes).unwrap_err().to_string().contains("hw_hash"));
+    }
+
+    #[test]
+    fn qkv_rows_go_in_rope_pairs_k_first() {
+        let model = RandomModel::small(64, 4, 2, 32);
+        let (int, hw) = (model.build(5), hw(configs()[0], &model));
+        let a = &int.layers[0].attn;
+        let rows = qkv_rows(&hw, a);
+        assert_eq!(rows.len(), 2 * 64 + 128);
+        assert_eq!((rows[0], rows[1], rows[2]), (a.k.row(0), a.k.row(16), a.k.row(1)));
+        assert_eq!((rows[32], rows[64], rows[128 + 33]), (a.k.row(32), a.v.row(0), a.q.row(32 + 16)));
     }
 }

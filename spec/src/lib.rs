@@ -6,6 +6,7 @@ pub mod config;
 pub mod descriptor;
 pub mod hw;
 pub mod kv;
+pub mod image;
 pub mod numerics;
 pub mod pack;
 pub mod random;

@@ -152,9 +152,10 @@ fn counters_are_frozen_together_and_count_what_the_pulses_say() {
         let h = hash(3, 9, cycle);
         let bit = |n: u64| h >> n & 1 == 1;
         (i.array_busy, i.wait_w, i.wait_act, i.wait_out, i.attn_busy, i.finished) = (bit(0), bit(1), bit(2), bit(3), bit(4), bit(5));
-        (i.sat0, i.sat1, i.sat2) = ((h >> 8 & 7) as u32, (h >> 12 & 7) as u32, (h >> 16 & 1) as u32);
+        (i.sat0, i.sat1, i.sat2) = ((h >> 8 & 1) as u32, (h >> 12 & 3) as u32, (h >> 16 & 7) as u32);
+        (i.sat3, i.sat4) = ((h >> 30 & 7) as u32, (h >> 34 & 3) as u32);
         i.beats_inc = (h >> 20 & 15) as u32;
-        let sat = u64::from(i.sat0 + i.sat1 + i.sat2);
+        let sat = u64::from(i.sat0 + i.sat1 + i.sat2 + i.sat3 + i.sat4);
         pulses.push(([0, 1, 2, 3, 4].map(|n| h >> n & 1), sat, h >> 5 & 1, h >> 20 & 15));
     });
     // The write is taken in cycle 0 and acts in cycle 1: the copies hold what cycle 0 counted.

@@ -19,7 +19,7 @@ ports! {
         busy: bool, finished: bool, ctrl_err: bool, ctrl_err_field: bool, ctrl_err_off: u32,
         read_idle: bool, read_err: bool, read_err_port: u8, read_err_addr: u64,
         write_idle: bool, write_err: bool, write_err_port: u8, write_err_addr: u64, bad: bool, bad_word: u32,
-        array_busy: bool, wait_w: bool, wait_act: bool, wait_out: bool, attn_busy: bool, sat0: u32, sat1: u32, sat2: u32,
+        array_busy: bool, wait_w: bool, wait_act: bool, wait_out: bool, attn_busy: bool, sat0: u32, sat1: u32, sat2: u32, sat3: u32, sat4: u32,
         beats_inc: u32,
     }
     /// Outputs of `regs`.
@@ -259,7 +259,7 @@ impl Block for Regs {
             self.snapshot = self.counts;
             self.beats_snapshot.clone_from(&self.beats);
         }
-        let saturations = u64::from(i.sat0) + u64::from(i.sat1) + u64::from(i.sat2);
+        let saturations: u64 = [i.sat0, i.sat1, i.sat2, i.sat3, i.sat4].map(u64::from).iter().sum();
         let ones = [i.busy, i.array_busy, i.wait_w, i.wait_act, i.wait_out, i.attn_busy].map(u64::from);
         let adds = [ones[0], ones[1], ones[2], ones[3], ones[4], ones[5], saturations, u64::from(i.finished)];
         for (count, add) in self.counts.iter_mut().zip(adds) {

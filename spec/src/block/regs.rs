@@ -30,8 +30,8 @@ pub struct Params {
     pub context: usize,
     pub hw_hash: u64,
     pub numerics_hash: u64,
-    /// Bits of the saturation counts of `softmax`, `attn_out`, `resid`.
-    pub sat_bits: [usize; 3],
+    /// Bits of the saturation counts a cycle of `norm`, `headq`, `softmax`, `attn_out`, `resid`.
+    pub sat_bits: [usize; 5],
 }
 
 /// Cycles that the core stays in reset after the masters have drained.
@@ -41,7 +41,7 @@ pub const SLVERR: u8 = 2;
 
 impl Params {
     /// The register file of `hw`, with the hashes that an image must carry.
-    pub fn new(hw: &Hw, hw_hash: u64, numerics_hash: u64, sat_bits: [usize; 3]) -> Self {
+    pub fn new(hw: &Hw, hw_hash: u64, numerics_hash: u64, sat_bits: [usize; 5]) -> Self {
         let c = &hw.config;
         Params {
             ports: c.ports,
@@ -94,6 +94,7 @@ impl Contract for Params {
         p.extend(level_in(&[("write_idle", 1), ("write_err", 1), ("write_err_port", 5), ("write_err_addr", 64)]));
         p.extend(level_in(&[("bad", 1), ("bad_word", 32), ("array_busy", 1), ("wait_w", 1), ("wait_act", 1), ("wait_out", 1)]));
         p.extend(level_in(&[("attn_busy", 1), ("sat0", self.sat_bits[0]), ("sat1", self.sat_bits[1]), ("sat2", self.sat_bits[2])]));
+        p.extend(level_in(&[("sat3", self.sat_bits[3]), ("sat4", self.sat_bits[4])]));
         p.push(Port::level_in("beats_inc", self.ports));
         p
     }
@@ -120,6 +121,8 @@ impl Contract for Params {
             ("SW0", self.sat_bits[0] as i64),
             ("SW1", self.sat_bits[1] as i64),
             ("SW2", self.sat_bits[2] as i64),
+            ("SW3", self.sat_bits[3] as i64),
+            ("SW4", self.sat_bits[4] as i64),
         ]
     }
 
@@ -135,8 +138,8 @@ impl Contract for Params {
             context: 256,
             hw_hash: 0x8123_4567_89ab_cdef,
             numerics_hash: 0xfedc_ba98_7654_3210,
-            sat_bits: [1, 1, 1],
+            sat_bits: [1, 1, 1, 1, 1],
         };
-        vec![base.clone(), Params { ports: 4, two_bit: true, sat_bits: [3, 3, 1], ..base }]
+        vec![base.clone(), Params { ports: 4, two_bit: true, sat_bits: [1, 2, 3, 3, 2], ..base }]
     }
 }

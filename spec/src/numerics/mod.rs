@@ -7,7 +7,6 @@ pub mod ffn;
 pub mod head;
 pub mod headq;
 pub mod norm;
-pub mod pack;
 pub mod prim;
 pub mod resid;
 pub mod rope;

@@ -1,0 +1,167 @@
+//! A whole machine in step mode: the top, the memory behind it and the host beside it, run until the host has nothing left to do.
+
+use crate::{
+    clocked::{Block, PowerUp},
+    host::{self, Bench, Op, Outcome},
+    memory::Memory,
+    stats::{PassStats, Recorder},
+    top::{In, Top},
+};
+use tritforge_spec::{
+    descriptor::{self, Descriptor, ErrorCode},
+    hw::Hw,
+    image::{Image, Layout},
+    regmap::COUNTERS,
+    top::Params,
+};
+
+/// Why a run was given up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RunError {
+    #[error("no progress: still running after {limit} cycles of one pass; this is a fault of the hardware model, please report it with the command")]
+    Stuck { limit: u64 },
+    #[error("the hardware reported error {code} (port {port}, address {addr:#x}): {meaning}")]
+    Hardware { code: u8, port: u8, addr: u64, meaning: &'static str },
+    #[error("AXI rule broken by the hardware: {0}")]
+    Axi(String),
+}
+
+/// One pass of one layer: what goes in and what must come out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pass {
+    pub layer: usize,
+    pub slot: usize,
+    pub pos: usize,
+    /// tokens x D.
+    pub x: Vec<i32>,
+}
+
+/// What a pass gave.
+#[derive(Clone, Debug)]
+pub struct PassResult {
+    /// tokens x D.
+    pub y: Vec<i32>,
+    pub stats: PassStats,
+}
+
+/// The machine.
+pub struct System {
+    pub top: Top,
+    pub bench: Bench,
+    hw: Hw,
+    layout: Layout,
+    cycle: u64,
+    recorder: Recorder,
+}
+
+/// Cycles after which a pass counts as stuck: far above any configuration's longest.
+const STUCK: u64 = 2_000_000_000;
+
+impl System {
+    /// A machine that has been reset and prepared for `image`, which lies in `memory`.
+    ///
+    /// # Errors
+    /// The preparation did not end.
+    pub fn new(hw: &Hw, image: &Image, memory: Memory, power_up: PowerUp) -> Result<Self, RunError> {
+        let mut top = Top::new(&Params::from(hw), power_up);
+        for _ in 0..2 {
+            top.step(&In { rst: true, ..In::default() });
+        }
+        let recorder = Recorder::new(&top, hw);
+        let mut system =
+            System { top, bench: Bench::new(hw, image, memory), hw: hw.clone(), layout: image.layout.clone(), cycle: 0, recorder };
+        system.bench.push(host::setup(hw, &image.layout));
+        system.run(STUCK, &mut |_, _| {})?;
+        Ok(system)
+    }
+
+    /// Cycles since reset.
+    pub fn cycle(&self) -> u64 {
+        self.cycle
+    }
+
+    /// Runs the host's operations to their end; `see` looks at every cycle.
+    fn run(&mut self, limit: u64, see: &mut dyn FnMut(u64, &Top)) -> Result<(), RunError> {
+        let start = self.cycle;
+        while !self.bench.done() {
+            if self.cycle - start >= limit {
+                return Err(RunError::Stuck { limit });
+            }
+            let out = self.top.out();
+            let mut input = In::default();
+            self.bench.drive(self.cycle, &out, &mut input);
+            self.recorder.see(self.cycle, &self.top);
+            see(self.cycle, &self.top);
+            self.top.step(&input);
+            self.cycle += 1;
+        }
+        if let Some(v) = self.bench.memory.violations().first() {
+            return Err(RunError::Axi(format!("{v:?}")));
+        }
+        Ok(())
+    }
+
+    /// Runs one pass; `see` looks at every cycle (waves).
+    ///
+    /// # Errors
+    /// The hardware reported an error, broke an AXI rule, or did not end.
+    pub fn pass(&mut self, pass: &Pass, see: &mut dyn FnMut(u64, &Top)) -> Result<PassResult, RunError> {
+        let tokens = pass.x.len() / self.hw.shape.dim;
+        let descriptor = Descriptor {
+            opcode: descriptor::Opcode::Attention as u8,
+            version: descriptor::VERSION,
+            layer: pass.layer as u8,
+            slot: pass.slot as u8,
+            pos: pass.pos as u16,
+            count: tokens as u8,
+            weights: self.layout.layers.get(pass.layer).copied().unwrap_or(u32::MAX),
+            x_in: self.layout.x_in,
+            x_out: self.layout.x_out,
+        };
+        self.bench.results.clear();
+        self.recorder.begin(self.cycle);
+        self.bench.push(host::run_pass(&self.layout, vec![descriptor], pass.x.clone(), tokens));
+        self.run(STUCK, see)?;
+        let mut marks = Vec::new();
+        let mut y = Vec::new();
+        let mut status = 0;
+        for outcome in std::mem::take(&mut self.bench.results) {
+            match outcome {
+                Outcome::Cycle(c) => marks.push(c),
+                Outcome::X(x) => y = x,
+                Outcome::Value(v) => status = v,
+            }
+        }
+        if status & 2 != 0 {
+            return Err(self.error());
+        }
+        let stats = self.recorder.end(marks.first().copied().unwrap_or(0), marks.last().copied().unwrap_or(0));
+        Ok(PassResult { y, stats })
+    }
+
+    /// The hardware's first error, read from its registers.
+    fn error(&mut self) -> RunError {
+        self.bench.push(["ERR_CODE", "ERR_ADDR_LO", "ERR_ADDR_HI"].map(|r| Op::Read(host::offset(r))));
+        if let Err(e) = self.run(STUCK, &mut |_, _| {}) {
+            return e;
+        }
+        let values: Vec<u32> = self.bench.results.iter().filter_map(|o| if let Outcome::Value(v) = o { Some(*v) } else { None }).collect();
+        let [code, low, high] = values[..] else { return RunError::Axi("the error registers did not answer".into()) };
+        let meaning = descriptor::ERROR_CODES.iter().find(|(c, _, _)| *c as u32 == code & 0xff).map_or("unknown code", |c| c.2);
+        debug_assert_ne!(code & 0xff, ErrorCode::None as u32);
+        RunError::Hardware { code: code as u8, port: (code >> 8 & 31) as u8, addr: u64::from(low) | u64::from(high) << 32, meaning }
+    }
+
+    /// The hardware's own counters, by name, since reset.
+    ///
+    /// # Errors
+    /// The registers did not answer.
+    pub fn counters(&mut self) -> Result<Vec<(&'static str, u64)>, RunError> {
+        self.bench.results.clear();
+        self.bench.push(host::read_counters());
+        self.run(STUCK, &mut |_, _| {})?;
+        let values: Vec<u64> =
+            self.bench.results.drain(..).filter_map(|o| if let Outcome::Value(v) = o { Some(u64::from(v)) } else { None }).collect();
+        Ok(COUNTERS.iter().zip(values.chunks_exact(2)).map(|(c, v)| (c.0, v[0] | v[1] << 32)).collect())
+    }
+}
