@@ -44,7 +44,11 @@ fn connection(instances: &[Instance], inst: &Instance, port: &Port) -> String {
             peer_port(instances, other, stream, index).map_or(String::new(), |name| wire(other, name))
         }
         Role::Level if port.dir == Dir::Out => {
-            if UNUSED.contains(&(inst.name, port.name)) { String::new() } else { wire(inst.name, port.name) }
+            if UNUSED.contains(&(inst.name, port.name)) {
+                String::new()
+            } else {
+                wire(inst.name, port.name)
+            }
         }
         Role::Level => {
             if TIED_LOW.contains(&(inst.name, port.name)) {
@@ -96,7 +100,8 @@ pub fn emit(params: &Params) -> Result<String, WiringError> {
         s.head_dim,
         params.hw.context()
     );
-    let _ = writeln!(t, "// hw_hash {:016x}, numerics_hash {:016x}. Emitted by tritforge; do not edit.", params.hw_hash, params.numerics_hash);
+    let _ =
+        writeln!(t, "// hw_hash {:016x}, numerics_hash {:016x}. Emitted by tritforge; do not edit.", params.hw_hash, params.numerics_hash);
     let _ = writeln!(t, "module {} #(", top::STEM);
     let roms = params.roms();
     for (i, rom) in roms.iter().enumerate() {

@@ -123,7 +123,7 @@ impl Recorder {
             let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) else { continue };
             let second = i == NORM && self.active[ATTENTION_OUTPUT].is_some();
             let slot = if second { &mut self.second_norm } else { &mut self.active[i] };
-            let name = if second { "sub-norm" } else { STAGES[i].name };
+            let name = if second { SUB_NORM } else { STAGES[i].name };
             let span = slot.get_or_insert(Span { name, first: cycle, last: cycle, words: 0 });
             (span.last, span.words) = (cycle, span.words + 1);
         }
@@ -141,4 +141,13 @@ impl Recorder {
         }
         stats
     }
+}
+
+/// Name of the second norm's span.
+const SUB_NORM: &str = "sub-norm";
+
+/// Names of all spans in the order of the data flow, the second norm among them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let (before, after) = STAGES.split_at(ATTENTION_OUTPUT + 1);
+    before.iter().map(|s| s.name).chain([SUB_NORM]).chain(after.iter().map(|s| s.name))
 }

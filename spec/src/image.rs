@@ -47,6 +47,11 @@ fn short_hash(parts: &[&[u8]]) -> u64 {
     u64::from_le_bytes(h.finalize()[..8].try_into().unwrap_or_default())
 }
 
+/// Hash of a file's bytes.
+pub fn file_hash(bytes: &[u8]) -> u64 {
+    short_hash(&[bytes])
+}
+
 /// Hash of everything that shapes the hardware: configuration (not its name, not its clock) and model shape.
 pub fn hw_hash(hw: &Hw) -> u64 {
     let (c, s) = (&hw.config, &hw.shape);

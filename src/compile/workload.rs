@@ -45,11 +45,14 @@ impl Workload {
         }
         let total = prompt.len().saturating_add(decode);
         if total > context {
-            bail!("prompt and continuation: expected at most {context} positions (model and configuration), found {total}; shorten the prompt, decode fewer tokens, or raise `context` in the configuration");
+            bail!(
+                "prompt and continuation: expected at most {context} positions (model and configuration), found {total}; shorten the prompt, decode fewer tokens, or raise `context` in the configuration"
+            );
         }
         let reference = Reference::new(model, hw.config.rom_log2, hw.config.rom_bits);
         let mut cache = KvCache::new(model);
-        let mut w = Workload { jobs: Vec::new(), tokens: prompt.to_vec(), prompt: prompt.len(), passes: 0, saturations: Saturations::default() };
+        let mut w =
+            Workload { jobs: Vec::new(), tokens: prompt.to_vec(), prompt: prompt.len(), passes: 0, saturations: Saturations::default() };
         let mut pos = 0;
         let mut last = Vec::new();
         for chunk in prompt.chunks(hw.config.batch) {
