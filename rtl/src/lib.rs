@@ -2,4 +2,3 @@
 
 pub mod generate;
 pub mod leaves;
-pub mod top;

@@ -23,7 +23,8 @@ module xstore #(
     output logic              wd_valid,
     input  logic              wd_ready,
     output logic [     W-1:0] wd_data,
-    output logic [   W/8-1:0] wd_strb
+    output logic [   W/8-1:0] wd_strb,
+    output logic              idle      // no command, and every segment and word has been taken
 );
   localparam int GB = 32 * VEC;  // bits of a group
   localparam int SUBS = W / GB;  // groups in a super-word
@@ -119,4 +120,5 @@ module xstore #(
   assign wd_valid   = wd_valid_q;
   assign wd_data    = word_q;
   assign wd_strb    = '1;
+  assign idle       = !run && !seg_valid_q && !wd_valid_q;
 endmodule

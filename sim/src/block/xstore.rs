@@ -18,6 +18,7 @@ ports! {
     /// Outputs of `xstore`.
     pub struct Out {
         cmd_ready: bool, y_ready: bool, wseg_valid: bool, wseg_off: u32, wseg_beats: u64, wd_valid: bool, wd_data: Bits, wd_strb: Bits,
+        idle: bool,
     }
 }
 
@@ -70,6 +71,7 @@ impl Block for Xstore {
             wd_valid: self.word_valid,
             wd_data: self.word.clone(),
             wd_strb: Bits::from_words(bytes, &ones),
+            idle: !self.cmd.valid() && self.segment.is_none() && !self.word_valid,
         }
     }
 

@@ -27,6 +27,7 @@ impl Contract for Params {
         ports.extend(Port::stream_in(stream_names!("y", "data"), &[32 * p.vec]));
         ports.extend(Port::stream_out(stream_names!("wseg", "off", "beats"), &[32, 16]));
         ports.extend(Port::stream_out(stream_names!("wd", "data", "strb"), &[p.word_bits, p.word_bits / 8]));
+        ports.push(Port::level_out("idle", 1));
         ports
     }
 
