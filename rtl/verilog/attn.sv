@@ -47,7 +47,8 @@ module attn #(
     output logic              score_last,
     output logic              acc_valid,
     input  logic              acc_ready,
-    output logic [48*VEC-1:0] acc_data
+    output logic [48*VEC-1:0] acc_data,
+    output logic              busy         // a K or V word was taken in the cycle before
 );
   localparam int LW = CPW < HD ? CPW : HD;  // lanes a head: codes of a full word
   localparam int NW = (HD + CPW - 1) / CPW;  // words a vector
@@ -279,6 +280,10 @@ module attn #(
     if (rst) scores_q <= '0;
     else scores_q <= scores_q + 5'(take_k && w_end) - 5'(score_valid && score_ready);
   end
+
+  logic busy_q;
+  always_ff @(posedge clk) busy_q <= !rst && (take_k || take_v);
+  assign busy = busy_q;
 
   // ---- scales of the block: 16 of K, 16 of V
   logic [24*32-1:0] scales_q;

@@ -10,7 +10,7 @@ use crate::{
 use tritforge_spec::{
     bits::Bits,
     block::{
-        attn::{ACC_BITS, HEADER_FIRST, HEADER_LAST, KIND_HEADER, KIND_K, KIND_SCALES, PRODUCT_STAGE, Params, SCORE_DEPTH},
+        attn::{ACC_BITS, HEADER_FIRST, HEADER_LAST, KIND_HEADER, KIND_K, KIND_SCALES, KIND_V, PRODUCT_STAGE, Params, SCORE_DEPTH},
         softmax::{DOT_BITS, SCALE_BITS, SHIFT_BITS, WEIGHT_BITS},
     },
     hw::KV_BLOCK,
@@ -32,6 +32,7 @@ ports! {
         cmd_ready: bool, q_ready: bool, kv_ready: bool, p_ready: bool,
         score_valid: bool, score_dot: Bits, score_sq: Bits, score_sk: u32, score_sv: u32, score_first: bool, score_last: bool,
         acc_valid: bool, acc_data: Bits,
+        busy: bool,
     }
 }
 
@@ -91,6 +92,8 @@ pub struct Attn {
     word: usize,
     head: usize,
     token: usize,
+    /// A K or V word was taken in the cycle before.
+    busy: bool,
     dot: Vec<i32>,
     /// Accumulator of (head of the group, dimension).
     acc: Vec<i64>,
@@ -276,6 +279,7 @@ impl Block for Attn {
             word: 0,
             head: 0,
             token: 0,
+            busy: false,
             dot: vec![0; p.group],
             acc: vec![0; p.group * p.head_dim],
             scores: 0,
@@ -304,6 +308,7 @@ impl Block for Attn {
             score_last: score.last,
             acc_valid: self.out.valid(),
             acc_data: self.out.head().clone(),
+            busy: self.busy,
         }
     }
 
@@ -311,6 +316,7 @@ impl Block for Attn {
         let take_cmd = self.cmd.valid() && !self.fill && !self.run;
         let take_q = self.fill;
         let take_kv = self.takes();
+        self.busy = take_kv && !i.rst && matches!(self.kv.head().0, KIND_K | KIND_V);
 
         // The ends of the pipelines, from the state before this edge.
         let pushed = self.score_stages.pop().flatten();

@@ -123,6 +123,7 @@ impl Contract for Params {
         let score = stream_names!("score", "dot", "sq", "sk", "sv", "first", "last");
         ports.extend(Port::stream_out(score, &[DOT_BITS * g, SCALE_BITS * g, SCALE_BITS, SCALE_BITS, 1, 1]));
         ports.extend(Port::stream_out(stream_names!("acc", "data"), &[ACC_BITS * self.vec]));
+        ports.push(Port::level_out("busy", 1));
         ports
     }
 
