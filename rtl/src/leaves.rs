@@ -29,6 +29,7 @@ pub const LEAVES: &[Leaf] = leaves! {
     "ram_sdp"
     "rhe_div"
     "headq"
+    "kvread"
     "kvwrite"
     "rope"
     "scale_mul"

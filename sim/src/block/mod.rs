@@ -10,6 +10,7 @@ pub mod axi_write_port;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
+pub mod kvread;
 pub mod kvwrite;
 pub mod norm;
 pub mod ram_sdp;

@@ -12,6 +12,7 @@ pub mod axi_write_port;
 pub mod ctrl;
 pub mod fifo;
 pub mod headq;
+pub mod kvread;
 pub mod kvwrite;
 pub mod norm;
 pub mod ram_sdp;
@@ -57,6 +58,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<axi_write::Params>(),
     BlockEntry::of::<attn::Params>(),
     BlockEntry::of::<kvwrite::Params>(),
+    BlockEntry::of::<kvread::Params>(),
 ];
 
 /// Direction of a port, seen from the block.
