@@ -1,7 +1,7 @@
 // norm: RMSNorm and absmax int8 of docs/numerics.md section 2, for the tokens of a pass, VEC elements a cycle.
 // A command takes groups * VEC gains, then n vectors from x0 or x1 (gains and the first vector run side by side, the vector one
-// cycle behind), then sends n * groups beats of codes, token by token, and to s0 or s1 one scale a token as soon as it is known.
-// Three passes of one beat a cycle each; the statistics and the codes share the multipliers. Timing: docs/blocks/norm.md.
+// cycle behind), and sends n * groups beats of codes, token by token, and to s0 or s1 one scale a token. Codes and scale of a token
+// start when its statistics are known, beside the vectors that follow. One beat a cycle everywhere. Timing: docs/blocks/norm.md.
 module norm #(
     parameter int W     = 128,  // bits of a super-word, a multiple of 32 * VEC
     parameter int VEC   = 4,
@@ -51,10 +51,7 @@ module norm #(
   localparam int XA = $clog2(BATCH * KG);
   localparam int TOKENS = BATCH > 2 ? BATCH : 2;  // words of the token memories
   localparam int TA = $clog2(TOKENS);
-  localparam int LV = $clog2(VEC);  // levels of the adder and maximum trees
-  localparam int TREE = 6 + LV;  // stage that holds a beat's maximum and sum
   localparam int ACTS = 32;  // beats of codes in flight: more than the 19 cycles of the round trip
-  localparam int SUMW = 63 + LV;
 
   // Command: the head of its skid stands until the command has ended.
   logic run, done;
@@ -81,7 +78,7 @@ module norm #(
   logic [W-1:0] gain_word;
   logic [14:0] gains_q;
   logic [SUBW-1:0] gain_sub_q;
-  logic [17*VEC-1:0] gain_in, gain_out;
+  logic [17*VEC-1:0] gain_in;
   skid #(
       .W(W)
   ) u_gain (
@@ -136,7 +133,7 @@ module norm #(
   assign load_last = load_g_q == groups - 15'd1;
   assign load = run && !load_done && (src[0] ? x1_have : x0_have) && load_g_q < gains_q;
 
-  // Codes: one group a cycle, once all statistics are there and a place in the output FIFO is kept.
+  // Codes: one group a cycle, once the token's statistics are there and a place in the output FIFO is kept.
   logic quant, quant_done, quant_last, act_take;
   logic [TW:0] stats_q, quant_tok_q, scaled_q;
   logic [14:0] quant_g_q;
@@ -144,7 +141,7 @@ module norm #(
   logic [5:0] held_q;
   assign quant_done = quant_tok_q == n;
   assign quant_last = quant_g_q == groups - 15'd1;
-  assign quant = run && stats_q == n && !quant_done && held_q != 6'(ACTS);
+  assign quant = run && !quant_done && stats_q != quant_tok_q && held_q != 6'(ACTS);
   assign act_take = act_valid && act_ready;
 
   // The command ends when its last codes are on their way and its last scale stands in the output register.
@@ -184,46 +181,61 @@ module norm #(
     else held_q <= held_q + {5'b0, quant} - {5'b0, act_take};
   end
 
-  // Control beside the data: bit i belongs to stage i, the beat that was issued i cycles ago.
-  logic [TREE+1:1] load_q, first_q, last_q;
+  // Control beside the data: bit or word i belongs to stage i, the beat that was issued i cycles ago.
+  logic [2:1] load_q, first_q, last_q;
   logic [6:1] quant_q;
-  logic [TW-1:0] tok_q[1:TREE+1];
-  logic [14:0] index_q[1:6];
+  logic [TW-1:0] load_tok_s[1:2];
+  logic [TW-1:0] code_tok_s[1:6];
+  logic [14:0] index_s[1:6];
   always_ff @(posedge clk) begin
     if (rst) begin
       load_q  <= '0;
       quant_q <= '0;
     end else begin
-      load_q  <= {load_q[TREE:1], load};
+      load_q  <= {load_q[1], load};
       quant_q <= {quant_q[5:1], quant};
     end
-    first_q <= {first_q[TREE:1], load_g_q == 15'd0};
-    last_q <= {last_q[TREE:1], load_last};
-    tok_q[1] <= quant ? quant_tok_q[TW-1:0] : load_tok_q[TW-1:0];
-    index_q[1] <= quant_g_q;
+    first_q <= {first_q[1], load_g_q == 15'd0};
+    last_q <= {last_q[1], load_last};
+    load_tok_s[1] <= load_tok_q[TW-1:0];
+    code_tok_s[1] <= quant_tok_q[TW-1:0];
+    index_s[1] <= quant_g_q;
   end
-  for (genvar i = 2; i <= TREE + 1; i++) begin : g_tok
-    always_ff @(posedge clk) tok_q[i] <= tok_q[i-1];
-  end
-  for (genvar i = 2; i <= 6; i++) begin : g_index
-    always_ff @(posedge clk) index_q[i] <= index_q[i-1];
+  always_ff @(posedge clk) load_tok_s[2] <= load_tok_s[1];
+  for (genvar i = 2; i <= 6; i++) begin : g_code_tag
+    always_ff @(posedge clk) begin
+      code_tok_s[i] <= code_tok_s[i-1];
+      index_s[i] <= index_s[i-1];
+    end
   end
 
-  // Stages 1, 2: x from its stream or from memory, and its gains.
+  // Stages 1, 2: x and its gains; the gains are kept twice, for vectors and for codes.
   wire [32*VEC-1:0] load_word = src[0] ? x1_word : x0_word;
-  logic [32*VEC-1:0] x1_q, x2_q, x_read;
-  logic [17*VEC-1:0] g2_q;
+  logic [32*VEC-1:0] x1_q, x2_q, code_x, code_x2_q;
+  logic [17*VEC-1:0] load_g, load_g2_q, code_g, code_g2_q;
   ram_sdp #(
       .W(17 * VEC),
       .DEPTH(KG)
-  ) u_gains (
+  ) u_gains_load (
       .clk,
       .we(gain_take),
       .waddr(gains_q[KA-1:0]),
       .wdata(gain_in),
-      .re(load || quant),
-      .raddr(quant ? quant_g_q[KA-1:0] : load_g_q[KA-1:0]),
-      .rdata(gain_out)
+      .re(load),
+      .raddr(load_g_q[KA-1:0]),
+      .rdata(load_g)
+  );
+  ram_sdp #(
+      .W(17 * VEC),
+      .DEPTH(KG)
+  ) u_gains_code (
+      .clk,
+      .we(gain_take),
+      .waddr(gains_q[KA-1:0]),
+      .wdata(gain_in),
+      .re(quant),
+      .raddr(quant_g_q[KA-1:0]),
+      .rdata(code_g)
   );
   ram_sdp #(
       .W(32 * VEC),
@@ -235,71 +247,50 @@ module norm #(
       .wdata(load_word),
       .re(quant),
       .raddr(quant_a_q),
-      .rdata(x_read)
+      .rdata(code_x)
   );
   always_ff @(posedge clk) begin
     x1_q <= load_word;
-    x2_q <= quant_q[1] ? x_read : x1_q;
-    g2_q <= gain_out;
+    x2_q <= x1_q;
+    load_g2_q <= load_g;
+    code_x2_q <= code_x;
+    code_g2_q <= code_g;
   end
 
-  // Stages 3..5: products (two registers more for the multipliers' own pipeline). Stage 6: magnitude and sign of u.
-  logic [47*VEC-1:0] mag_q;
-  logic [63*VEC-1:0] sq_q;
-  logic [VEC-1:0] neg_q;
-  for (genvar i = 0; i < VEC; i++) begin : g_mul
-    logic [47:0] u3_q, u4_q, u5_q, u_abs;
-    logic [63:0] sq3_q, sq4_q, sq5_q;
-    wire signed [31:0] x = x2_q[32*i+:32];
-    wire signed [16:0] g = g2_q[17*i+:17];
-    assign u_abs = u5_q[47] ? -u5_q : u5_q;
-    wire unused_top = &{1'b0, u_abs[47], sq5_q[63], 1'b0};
-    always_ff @(posedge clk) begin
-      u3_q <= 48'(x) * 48'(g);
-      u4_q <= u3_q;
-      u5_q <= u4_q;
-      sq3_q <= 64'(x) * 64'(x);
-      sq4_q <= sq3_q;
-      sq5_q <= sq4_q;
-      mag_q[47*i+:47] <= u_abs[46:0];
-      neg_q[i] <= u5_q[47];
-      sq_q[63*i+:63] <= sq5_q[62:0];
-    end
-  end
+  // Vectors: statistics, kept a token.
+  logic [TW-1:0] stat_tok;
+  logic [46:0] stat_amax;
+  logic [76:0] stat_ss;
+  norm_stats #(
+      .VEC(VEC),
+      .TAG(TW)
+  ) u_stats (
+      .clk,
+      .rst,
+      .in_valid(load_q[2]),
+      .in_first(first_q[2]),
+      .in_last(last_q[2]),
+      .in_tag(load_tok_s[2]),
+      .x(x2_q),
+      .g(load_g2_q),
+      .out_valid(stat_write),
+      .out_tag(stat_tok),
+      .out_amax(stat_amax),
+      .out_ss(stat_ss)
+  );
 
-  // Stages 7..TREE: maximum and sum of a beat, halving at each level; level 0 is stage 6.
-  for (genvar l = 0; l <= LV; l++) begin : g_level
-    logic [47*(VEC>>l)-1:0] max_q;
-    logic [SUMW*(VEC>>l)-1:0] sum_q;
-    for (genvar i = 0; i < (VEC >> l); i++) begin : g_node
-      if (l == 0) begin : g_leaf
-        assign max_q[47*i+:47] = mag_q[47*i+:47];
-        assign sum_q[SUMW*i+:SUMW] = SUMW'(sq_q[63*i+:63]);
-      end else begin : g_pair
-        wire [46:0] a = g_level[l-1].max_q[94*i+:47];
-        wire [46:0] b = g_level[l-1].max_q[94*i+47+:47];
-        always_ff @(posedge clk) begin
-          max_q[47*i+:47] <= a > b ? a : b;
-          sum_q[SUMW*i+:SUMW] <= g_level[l-1].sum_q[2*SUMW*i+:SUMW] + g_level[l-1].sum_q[2*SUMW*i+SUMW+:SUMW];
-        end
-      end
-    end
-  end
-
-  // Stage TREE + 1: statistics of the vector so far; on its last beat they go to the token's word.
-  logic [46:0] amax_q;
-  logic [76:0] ss_q;
-  wire [46:0] beat_max = g_level[LV].max_q;
-  wire [76:0] beat_sum = 77'(g_level[LV].sum_q);
-  always_ff @(posedge clk) begin
-    if (load_q[TREE]) begin
-      amax_q <= first_q[TREE] || beat_max > amax_q ? beat_max : amax_q;
-      ss_q   <= first_q[TREE] ? beat_sum : ss_q + beat_sum;
-    end
-  end
-  assign stat_write = load_q[TREE+1] && last_q[TREE+1];
-
-  // Codes: the token's absmax is fetched in stage 4 and stands in stage 6.
+  // Codes: products in stages 3..6; the token's absmax is fetched in stage 4 and stands in stage 6.
+  logic [47*VEC-1:0] code_mag;
+  logic [VEC-1:0] code_neg;
+  norm_product #(
+      .VEC(VEC)
+  ) u_product (
+      .clk,
+      .x(code_x2_q),
+      .g(code_g2_q),
+      .mag(code_mag),
+      .neg(code_neg)
+  );
   logic [46:0] amax_read, amax6_q;
   ram_sdp #(
       .W(47),
@@ -307,10 +298,10 @@ module norm #(
   ) u_amax (
       .clk,
       .we(stat_write),
-      .waddr(TA'(tok_q[TREE+1])),
-      .wdata(amax_q),
+      .waddr(TA'(stat_tok)),
+      .wdata(stat_amax),
       .re(1'b1),
-      .raddr(TA'(tok_q[4])),
+      .raddr(TA'(code_tok_s[4])),
       .rdata(amax_read)
   );
   always_ff @(posedge clk) amax6_q <= amax_read;
@@ -329,10 +320,10 @@ module norm #(
       .rst,
       .en(1'b1),
       .in_valid(quant_q[6]),
-      .in_mag(mag_q),
-      .in_neg(neg_q),
+      .in_mag(code_mag),
+      .in_neg(code_neg),
       .in_a(amax6_q),
-      .in_tag({tok_q[6], index_q[6]}),
+      .in_tag({code_tok_s[6], index_s[6]}),
       .out_valid(code_valid),
       .out_q(code),
       .out_tag(code_tag)
@@ -361,11 +352,11 @@ module norm #(
   ram_sdp #(
       .W(124),
       .DEPTH(TOKENS)
-  ) u_stat (
+  ) u_stat_mem (
       .clk,
       .we(stat_write),
-      .waddr(TA'(tok_q[TREE+1])),
-      .wdata({amax_q, ss_q}),
+      .waddr(TA'(stat_tok)),
+      .wdata({stat_amax, stat_ss}),
       .re(scale_fetch),
       .raddr(TA'(scaled_q[TW-1:0])),
       .rdata(stat_read)

@@ -54,8 +54,9 @@ fn command(p: &Params, which: u64, seed: u64) -> Command {
             _ => 1 << 15,
         })
         .collect();
-    let eps = match r(102, 0) % 3 {
-        0 => 1,
+    let eps = match r(102, 0) % 4 {
+        // The contract has eps >= 1; with eps = 0 a zero vector counts as T = 1.
+        0 => r(103, 0) & 1,
         1 => u64::MAX,
         _ => r(103, 0) >> (r(104, 0) % 64),
     };
@@ -65,8 +66,8 @@ fn command(p: &Params, which: u64, seed: u64) -> Command {
         1 => 0x80,
         _ => r(106, 0) as u8,
     };
-    let c = (r(107, 0) as u32 & 0xffff | 0x8000) | u32::from(e) << 16;
-    Command { groups, n, src: r(108, 0) as usize & 1, dest: r(109, 0) as usize & 1, eps: eps.max(1), c, gains, vectors }
+    let c = (r(107, 0) as u32 & 0xffff | if r(110, 0) % 8 == 0 { 0 } else { 0x8000 }) | u32::from(e) << 16;
+    Command { groups, n, src: r(108, 0) as usize & 1, dest: r(109, 0) as usize & 1, eps, c, gains, vectors }
 }
 
 fn commands(p: &Params, count: u64, seed: u64) -> Vec<Command> {
@@ -104,6 +105,7 @@ fn oracle(x: &[i64], gains: &[i64], eps: u64, c: u32) -> (Vec<i64>, u32, u64) {
     };
     let codes = u.iter().map(code).collect();
     let t = x.iter().map(|&x| u128::from(x.unsigned_abs()).pow(2)).sum::<u128>() + u128::from(eps);
+    let t = t.max(1);
     let n = (128 - t.leading_zeros()) as i32;
     // ceil((n - 34) / 2), by counting.
     let mut k = -40;
@@ -190,9 +192,15 @@ fn every_pass_takes_one_beat_a_cycle_and_the_stated_latency() {
         let last = |vector: u64| 2 + (vector + 1) * groups - 1;
         // A vector's statistics after its last group: products 6, tree, accumulation 1, written 1.
         let known = |vector: u64| last(vector) + 6 + clog2(p.vec) as u64 + 1 + 1;
-        // Codes after the statistics of all vectors: products 6, division 10, FIFO 1; one a cycle.
-        let first = known(n - 1) + 6 + 10 + 1;
-        assert_eq!(run.cycles_out("act"), (first..first + n * groups).collect::<Vec<_>>(), "{p:?}");
+        // A vector's codes after its statistics and after the codes before, one a cycle: products 6, division 10, FIFO 1.
+        let mut issue = 0;
+        let mut expected = Vec::new();
+        for vector in 0..n {
+            issue = known(vector).max(issue);
+            expected.extend((issue..issue + groups).map(|cycle| cycle + 6 + 10 + 1));
+            issue += groups;
+        }
+        assert_eq!(run.cycles_out("act"), expected, "{p:?}");
         // A scale: fetch 1, T 1, alignment 2, root 17, division 19, product 2, norm 3, times c 4, register 1; each starts when its
         // statistics are there and the last one's register is free.
         let mut expected = Vec::new();
@@ -223,4 +231,40 @@ fn timing_does_not_depend_on_values() {
         assert_eq!(first.cycles_out(stream), second.cycles_out(stream), "{stream}");
     }
     assert_eq!(first.cycles, second.cycles);
+}
+
+#[test]
+fn the_longest_and_largest_vector_overflows_nothing() {
+    let p = Params { word_bits: 512, vec: 16, token_bits: 1, batch: 1, max_len: 16384 };
+    let Some(rtl) = Lockstep::<Norm>::new(&p) else { return };
+    for (x, gain, eps) in [(i64::from(i32::MIN), 65535, u64::MAX), (i32::MAX.into(), -65535, 1), (-1, 1, 1)] {
+        let c =
+            Command { groups: 1024, n: 1, src: 1, dest: 1, eps, c: 0x00f0_8000, gains: vec![gain; 16384], vectors: vec![vec![x; 16384]] };
+        let (codes, scale, _) = oracle(&c.vectors[0], &c.gains, eps, c.c);
+        let run = run(&rtl, &p, &Case::plain(), &[c], &mut 0);
+        assert_eq!(run.values("s1", |o| o.s1_scale), [scale]);
+        let expected: Vec<Bits> = codes.chunks(16).map(|q| Bits::pack_signed(8, q)).collect();
+        assert_eq!(run.values("act", |o| o.act_data.clone()), expected);
+        // Skids 1, one cycle behind the gains, 1024 groups; statistics 6 + 4 + 1 + 1; codes 6 + 10 + 1.
+        assert_eq!(run.cycles_out("act"), (1 + 1 + 1023 + 12 + 17..1054 + 1024).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_next_command_starts_two_cycles_after_the_last_scale() {
+    let p = Params::examples()[1].clone();
+    let Some(rtl) = Lockstep::<Norm>::new(&p) else { return };
+    let mut commands = commands(&p, 2, 5);
+    for c in &mut commands {
+        let len = 4 * p.vec;
+        (c.groups, c.n, c.src, c.dest) = (4, 1, 0, 0);
+        c.gains.resize(len, 7);
+        c.vectors = vec![vec![1; len]];
+    }
+    let run = run(&rtl, &p, &Case::plain(), &commands, &mut 0);
+    let (acts, scales) = (run.cycles_out("act"), run.cycles_out("s0"));
+    // Vectors 2..5, statistics 6 + 2 + 1 + 1, codes 6 + 10 + 1, scale 50; the codes are out before the scale.
+    assert_eq!((acts[0], scales[0]), (5 + 10 + 17, 5 + 10 + 50));
+    // The command ends in the cycle in which its scale stands at s0; then as from cycle 1 of the first.
+    assert_eq!((acts[4], scales[1]), (scales[0] + acts[0], scales[0] + scales[0]));
 }

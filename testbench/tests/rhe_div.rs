@@ -98,3 +98,32 @@ fn valid_travels_with_its_word_and_reset_clears_it() {
             .run();
     }
 }
+
+#[test]
+fn every_pair_of_eight_bits_divides_exactly() {
+    for qmax in [127, 31, 7] {
+        let p = &Params { mag_bits: 8, qmax, lanes: 1, tag_bits: 16 };
+        let Some(rtl) = Lockstep::<RheDiv>::new(p) else { return };
+        let pairs: Vec<(u64, u64)> = (0..256).flat_map(|a| (0..=a).map(move |m| (m, a))).collect();
+        let last = pairs.len() as u64 + latency(qmax);
+        let mut seen = 0;
+        rtl.bench(&Case::plain())
+            .levels_from(latency(qmax))
+            .environment(|cycle: u64, out: &Out, input: &mut In| {
+                input.en = true;
+                if let Some(&(m, a)) = pairs.get(cycle as usize) {
+                    (input.in_valid, input.in_a, input.in_neg, input.in_tag) = (true, a, cycle & 1, cycle & 0xffff);
+                    input.in_mag = Bits::from_u64(8, m);
+                }
+                if out.out_valid {
+                    let (m, a) = pairs[seen];
+                    let code = plain(p, m, seen & 1 == 1, a);
+                    assert_eq!((out.out_q.get_signed(0, p.code_bits()), out.out_tag), (code, seen as u64 & 0xffff), "{m} / {a}");
+                    seen += 1;
+                }
+            })
+            .until(|cycle, _| cycle == last)
+            .run();
+        assert_eq!(seen, pairs.len());
+    }
+}

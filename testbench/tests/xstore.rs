@@ -1,6 +1,6 @@
 //! `xstore`: segments and words of every vector, zero padding, all strobes, and the cycles of each word.
 
-use tritforge_sim::block::xstore::{Out, Xstore};
+use tritforge_sim::block::xstore::{In, Out, Xstore};
 use tritforge_spec::{
     bits::Bits,
     block::{
@@ -42,9 +42,26 @@ fn stimulus(p: &Params, tokens: &[usize], seed: u64) -> Stimulus {
     s
 }
 
-fn run(rtl: &Lockstep<Xstore>, case: &Case, s: &Stimulus) -> Run<Out> {
-    let cmd = |i: &mut tritforge_sim::block::xstore::In, c: &(u32, usize)| (i.cmd_off, i.cmd_n) = *c;
-    rtl.bench(case).input("cmd", &s.commands, cmd).input("y", &s.groups, |i, g| i.y_data = g.clone()).run()
+/// Runs, and holds `idle` to: every accepted command's segments and words were taken.
+fn run(rtl: &Lockstep<Xstore>, case: &Case, s: &Stimulus, words: usize) -> Run<Out> {
+    let (mut owed_segments, mut owed_words, mut commands) = (0, 0, 0);
+    rtl.bench(case)
+        .input("cmd", &s.commands, |i, c| (i.cmd_off, i.cmd_n) = *c)
+        .input("y", &s.groups, |i, g| i.y_data = g.clone())
+        .environment(|cycle: u64, out: &Out, i: &mut In| {
+            if cycle == 0 {
+                (owed_segments, owed_words, commands) = (0, 0, 0);
+            }
+            assert_eq!(out.idle, owed_segments == 0 && owed_words == 0, "cycle {cycle}");
+            if i.cmd_valid && out.cmd_ready {
+                owed_segments += s.commands[commands].1;
+                owed_words += s.commands[commands].1 * words;
+                commands += 1;
+            }
+            owed_segments -= (out.wseg_valid && i.wseg_ready) as usize;
+            owed_words -= (out.wd_valid && i.wd_ready) as usize;
+        })
+        .run()
 }
 
 #[test]
@@ -56,7 +73,7 @@ fn segments_and_words_are_those_of_the_vectors_under_every_stall() {
         for case in Case::all() {
             let max = 1 << p.0.token_bits;
             let s = stimulus(&p, &[1, max, 1, max, 2.min(max)], case.seed);
-            let run = run(&rtl, &case, &s);
+            let run = run(&rtl, &case, &s, p.0.vector_words());
             assert_eq!(run.values("wseg", |o| (o.wseg_off, o.wseg_beats)), s.segments, "{p:?} {case}");
             assert_eq!(run.values("wd", |o| o.wd_data.clone()), s.words, "{p:?} {case}");
             assert!(run.values("wd", |o| o.wd_strb.clone()).iter().all(|b| *b == strobes));
@@ -69,7 +86,7 @@ fn a_group_is_taken_every_cycle_and_a_word_follows_its_last_group() {
     for p in Params::examples() {
         let Some(rtl) = Lockstep::<Xstore>::new(&p) else { return };
         let s = stimulus(&p, &[2, 2], 4);
-        let run = run(&rtl, &Case::plain(), &s);
+        let run = run(&rtl, &Case::plain(), &s, p.0.vector_words());
         let p = &p.0;
         let (groups, per_word) = (p.dim / p.vec, p.word_bits / 32 / p.vec);
         // Two commands: one cycle between them, in which the first ends. The skid of y hides it from the source unless full.

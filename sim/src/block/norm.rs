@@ -231,7 +231,7 @@ impl Block for Norm {
         let load = run && self.at.load_token != cmd.n && self.x[src].valid() && self.at.load_group < self.at.gains;
         let load_last = self.at.load_group == last_group;
         let quant_done = self.at.quant_token == cmd.n;
-        let quant = run && self.at.stats == cmd.n && !quant_done && self.held != ACT_CREDITS;
+        let quant = run && !quant_done && self.at.stats != self.at.quant_token && self.held != ACT_CREDITS;
         let done = run && quant_done && self.at.scaled == cmd.n;
         let s_free = match &self.scale_out {
             None => true,

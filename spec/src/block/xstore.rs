@@ -1,5 +1,5 @@
 //! `xstore`: vectors of D 32-bit elements, in groups of VEC, to super-words in memory, one write segment a vector.
-//! In: streams `cmd`, `y` (groups); out: `wseg` (segments), `wd` (super-words, elements beyond D are 0, all bytes written).
+//! In: streams `cmd`, `y` (groups); out: `wseg` (segments), `wd` (super-words, elements beyond D are 0, all bytes written), `idle`.
 
 use super::{Contract, Port, xload};
 use crate::{hw::Hw, stream_names};
