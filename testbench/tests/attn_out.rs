@@ -96,7 +96,7 @@ fn fill_sum(i: &mut In, s: &Sum) {
     (i.sum_s, i.sum_e) = (Bits::pack(40, &s.0), s.1);
 }
 
-fn fill_acc(i: &mut In, a: &Vec<i64>) {
+fn fill_acc(i: &mut In, a: &[i64]) {
     i.acc_data = Bits::pack_signed(48, a);
 }
 
@@ -112,7 +112,7 @@ fn outputs_are_the_numerics_under_every_stall() {
             let groups = groups(&params, 24, false, case.seed);
             let sums: Vec<Sum> = groups.iter().map(|g| g.sum.clone()).collect();
             let acc = beats(&params, &groups);
-            let run = rtl.bench(&case).input("sum", &sums, fill_sum).input("acc", &acc, fill_acc).run();
+            let run = rtl.bench(&case).input("sum", &sums, fill_sum).input("acc", &acc, |i, a| fill_acc(i, a)).run();
             let expected: Vec<i64> = groups.iter().flat_map(|g| oracle(g).0).collect();
             let found: Vec<i64> = run.values("o", |o| outputs(&params, o)).into_iter().flatten().collect();
             assert_eq!(found, expected, "{params:?} {case}");
@@ -132,7 +132,7 @@ fn saturated_outputs_are_counted_and_stick() {
         let run = rtl
             .bench(&Case { stall: Stall::Both, ..Case::plain() })
             .input("sum", &sums, fill_sum)
-            .input("acc", &acc, fill_acc)
+            .input("acc", &acc, |i, a| fill_acc(i, a))
             .environment(|_: u64, out: &Out, _: &mut In| {
                 counted += out.sat_inc as u64;
                 sticky = out.sat;
@@ -152,7 +152,7 @@ fn the_first_reciprocal_costs_its_latency_and_all_others_are_hidden() {
     let groups = groups(&params, 3, false, 9);
     let sums: Vec<Sum> = groups.iter().map(|g| g.sum.clone()).collect();
     let acc = beats(&params, &groups);
-    let run = rtl.bench(&Case::plain()).input("sum", &sums, fill_sum).input("acc", &acc, fill_acc).run();
+    let run = rtl.bench(&Case::plain()).input("sum", &sums, fill_sum).input("acc", &acc, |i, a| fill_acc(i, a)).run();
     // sum accepted in cycle 0: skid 1, load, length, normalise, round, 19 bits, hand over 24: the first beat is issued in cycle 25
     // and leaves after 4 stages and a cycle of fifo. 32 beats a head are more than 24 cycles: then a beat a cycle, over all groups.
     assert_eq!((RECIPROCAL_CYCLES, RECIPROCAL_LATENCY, LATENCY), (24, 25, 6));
