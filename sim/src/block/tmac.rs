@@ -83,8 +83,10 @@ pub struct Tmac {
     group: usize,
     place: usize,
     odd: bool,
-    /// Activations + 128 `[(token · depth + array word) · lanes + lane]`.
+    /// Activations + 128 `[(token · depth + array word) · stride + lane]`.
     memory: Vec<u8>,
+    /// Lanes, padded.
+    stride: usize,
     masks: Masks,
     acc: [i32; 16],
     /// Bit i: the last array word of a row was taken i + 1 cycles ago.
@@ -99,6 +101,9 @@ pub struct Tmac {
     wait_out: bool,
 }
 
+/// Lanes that [`Masks::dot`] takes at a time.
+const MASKED: usize = 16;
+
 /// The trits of an array word as byte masks of its lanes, so that a token's sum is a few byte operations a lane: with
 /// u = ((a + 128) ^ negative) & nonzero, a·t is u - 128 for +1, u - 127 for -1 and u for 0.
 struct Masks {
@@ -111,12 +116,12 @@ struct Masks {
 }
 
 impl Masks {
-    fn new(lanes: usize) -> Self {
+    /// For `stride` lanes, a multiple of 32.
+    fn new(stride: usize) -> Self {
         // Bit 0 of a code: not zero; bit 1: negative.
         let mask = |bit: bool| if bit { 0xff } else { 0 };
         let entry = |byte: usize| [0, 1].map(|bit| [0, 1, 2, 3].map(|j| mask(byte >> (2 * j + bit) & 1 != 0 && byte >> (2 * j) & 1 != 0)));
-        let padded = lanes.next_multiple_of(32);
-        Self { nonzero: vec![0; padded], negative: vec![0; padded], constant: 0, table: (0..256).map(entry).collect() }
+        Self { nonzero: vec![0; stride], negative: vec![0; stride], constant: 0, table: (0..256).map(entry).collect() }
     }
 
     /// Takes the codes of an array word, 32 lanes a word.
@@ -137,10 +142,17 @@ impl Masks {
         self.constant = negative - 128 * nonzero;
     }
 
-    /// Σ a·t for a token's activations + 128.
+    /// Σ a·t for a token's activations + 128 (`MASKED` a time, padded with anything).
     fn dot(&self, acts: &[u8]) -> i32 {
-        let masks = self.nonzero.iter().zip(&self.negative);
-        acts.iter().zip(masks).map(|(&a, (&z, &n))| ((a ^ n) & z) as u32).sum::<u32>() as i32 + self.constant
+        // At most 4096 lanes: 256 times 255 fits into 16 bits.
+        let mut sums = [0u16; MASKED];
+        let masks = self.nonzero.chunks_exact(MASKED).zip(self.negative.chunks_exact(MASKED));
+        for (a, (z, n)) in acts.chunks_exact(MASKED).zip(masks) {
+            for i in 0..MASKED {
+                sums[i] = sums[i].wrapping_add(((a[i] ^ n[i]) & z[i]) as u16);
+            }
+        }
+        sums.iter().map(|&s| s as i32).sum::<i32>() + self.constant
     }
 }
 
@@ -166,10 +178,10 @@ impl Tmac {
             }
         }
         self.odd = act.index & 1 != 0;
-        let (lanes, vec) = (self.params.lanes, self.params.vec);
+        let vec = self.params.vec;
         if (act.token as usize) < self.params.batch {
-            let at = (act.token as usize * self.params.depth + self.place) * lanes;
-            let word = &mut self.memory[at..at + lanes];
+            let at = (act.token as usize * self.params.depth + self.place) * self.stride;
+            let word = &mut self.memory[at..at + self.stride];
             if self.group == 0 {
                 word.fill(128);
             }
@@ -181,14 +193,13 @@ impl Tmac {
 
     /// Adds an array word to the row's sums.
     fn accumulate(&mut self, codes: &Bits) {
-        let lanes = self.params.lanes;
         self.masks.load(codes.words());
         let place = self.word as usize % self.params.depth;
         let tokens = (self.last_token as usize + 1).min(self.params.batch);
         for (token, acc) in self.acc[..tokens].iter_mut().enumerate() {
-            let at = (token * self.params.depth + place) * lanes;
+            let at = (token * self.params.depth + place) * self.stride;
             let before = if self.word == 0 { 0 } else { *acc };
-            *acc = before.wrapping_add(self.masks.dot(&self.memory[at..at + lanes]));
+            *acc = before.wrapping_add(self.masks.dot(&self.memory[at..at + self.stride]));
         }
     }
 }
@@ -200,7 +211,8 @@ impl Block for Tmac {
 
     fn new(params: &Params, power_up: PowerUp) -> Self {
         let word = |i| power_up.word("tmac", i);
-        let cells = params.batch * params.depth * params.lanes;
+        let stride = params.lanes.next_multiple_of(32);
+        let cells = params.batch * params.depth * stride;
         Self {
             params: params.clone(),
             cmd: Skid::new(),
@@ -218,7 +230,8 @@ impl Block for Tmac {
             place: 0,
             odd: word(8) & 1 != 0,
             memory: (0..cells as u64).map(|i| power_up.word("memory", i) as u8).collect(),
-            masks: Masks::new(params.lanes),
+            stride,
+            masks: Masks::new(stride),
             acc: [0; 16],
             under_way: 0,
             rows_out: VecDeque::with_capacity(ROWS + 1),

@@ -68,8 +68,14 @@ impl Unpack {
 
     /// Copies the bytes of step `step` of the super-word in the skid to stage 1.
     fn fetch(&mut self, step: usize) {
-        let at = if self.params.slices() > 1 { step * self.bytes.len() } else { 0 };
         let words = self.input.head().words();
+        if self.params.slices() == 1 {
+            for (bytes, word) in self.bytes.chunks_mut(8).zip(words.iter().copied().chain(std::iter::repeat(0))) {
+                bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
+            }
+            return;
+        }
+        let at = step * self.bytes.len();
         for (i, byte) in self.bytes.iter_mut().enumerate() {
             *byte = (words.get((at + i) / 8).copied().unwrap_or(0) >> (8 * ((at + i) % 8))) as u8;
         }
