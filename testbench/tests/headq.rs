@@ -9,7 +9,7 @@ use tritforge_spec::{
     },
     stall::hash,
 };
-use tritforge_testbench::harness::{Case, Lockstep};
+use tritforge_testbench::harness::{Case, Lockstep, Stall};
 
 /// `{e, m}` of a Scale, unpacked.
 type Unpacked = (i128, i128);
@@ -279,4 +279,18 @@ fn nothing_leaves_before_the_last_token_scale_came() {
     // Both buffers were full: 2 heads of 32 x 2 pairs, and two in the skid.
     assert_eq!(run.cycles_in("pair").iter().filter(|&&c| c < 500).count(), 2 * 64 + 2);
     assert_eq!(vectors(p, &run), oracle(p, &s));
+}
+
+#[test]
+fn timing_does_not_depend_on_values() {
+    for p in &Params::examples()[..3] {
+        let Some(rtl) = Lockstep::<HeadQ>::new(p) else { return };
+        let case = Case { stall: Stall::Both, ..Case::plain() };
+        let cycles = [21, 22].map(|seed| {
+            let s = stimulus(p, seed, vec![1, p.batch as u32]);
+            let run = bench!(rtl, &case, s).run();
+            (run.cycles_out("kv"), run.cycles_out("q"), run.cycles_in("pair").to_vec())
+        });
+        assert_eq!(cycles[0], cycles[1], "{p:?}");
+    }
 }

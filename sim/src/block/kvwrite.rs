@@ -194,13 +194,13 @@ impl Block for KvWrite {
             pb_head: o.head,
             pb_token: o.token,
             pb_word: o.word,
-            pb_data: o.data.clone(),
+            pb_data: if self.pb { o.data.clone() } else { Bits::default() },
             wseg_valid: segment.is_some(),
             wseg_off,
             wseg_beats,
             wd_valid: self.wd,
-            wd_data: o.data.clone(),
-            wd_strb: o.strobe.clone(),
+            wd_data: if self.wd { o.data.clone() } else { Bits::default() },
+            wd_strb: if self.wd { o.strobe.clone() } else { Bits::default() },
             idle: self.pass.is_none() && !self.cmd.valid() && !self.kv.valid(),
         }
     }
