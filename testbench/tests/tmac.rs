@@ -1,5 +1,6 @@
 //! `tmac`: model and RTL in lockstep; sums against plain loops; cycles of full rate, of narrow rows, of latency and waits.
 
+use std::process::Command;
 use tritforge_sim::block::tmac::{In, Out, Tmac};
 use tritforge_spec::{
     bits::Bits,
@@ -9,7 +10,7 @@ use tritforge_spec::{
     },
     stall::hash,
 };
-use tritforge_testbench::harness::{Case, Environment, Lockstep};
+use tritforge_testbench::harness::{Case, Design, Environment, Lockstep, build_dir, iverilog, missing, workspace};
 
 #[derive(Clone, Copy)]
 struct Cmd {
@@ -234,4 +235,28 @@ fn the_largest_sum_of_the_contract_is_exact() {
         .input("t", &trits, |i, w| i.t_trits = w.clone())
         .run();
     assert_eq!(sums(&run), [vec![], vec![(0, 2_080_768), (0, -2_080_768)]]);
+}
+
+#[test]
+fn no_unwritten_activation_reaches_a_sum_in_four_state_simulation() {
+    let Some(iverilog) = iverilog() else { return missing("iverilog", "four-state simulation of tmac") };
+    let dir = build_dir().join(format!("icarus-tmac-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let design = Design::of(&Params::examples()[0]).unwrap();
+    let mut files = vec![workspace().join("testbench/icarus/tmac_x.sv")];
+    for (name, text) in &design.sources {
+        std::fs::write(dir.join(name), text).unwrap();
+        files.push(dir.join(name));
+    }
+    // Distributed and block RAM.
+    for depth in [4, 70] {
+        let out = dir.join("tmac.vvp");
+        let mut build = Command::new(&iverilog.path);
+        build.arg("-g2012").arg("-o").arg(&out).arg(format!("-Ptmac_x.DEPTH={depth}")).args(&files);
+        let built = build.output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let ran = Command::new(iverilog.path.with_file_name("vvp")).arg(&out).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "PASS 40 sums", "DEPTH {depth}");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
 }
