@@ -7,6 +7,8 @@ mod channels;
 mod config;
 mod rules;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Channel, MemConfig, MemConfigError, Timing};
 pub use rules::{Rule, Violation};

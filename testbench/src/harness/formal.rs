@@ -18,30 +18,54 @@ pub struct Proof {
 }
 
 /// Checks the properties of `testbench/formal/<top>.sv` on `design`; `None`, said aloud, when a tool is missing.
-pub fn prove(design: &Design, steps: usize) -> Result<Option<Proof>> {
+/// Modules inside get `testbench/formal/inside/<module>.sv` where that exists. `macros` are defined while reading.
+pub fn prove_with(design: &Design, steps: usize, macros: &[&str]) -> Result<Option<Proof>> {
     let what = format!("the proof of {}", design.top);
     let (Some(yosys), Some(smtbmc), Some(_)) = (tools::yosys(), tools::smtbmc(), tools::z3()) else {
         tools::missing("yosys, yosys-smtbmc or z3", &what);
         return Ok(None);
     };
-    let dir = translate(design, yosys).context(what)?;
+    let dir = translate(design, yosys, macros).context(what)?;
     let proof = Proof { base: check(smtbmc, &dir, steps, false)?, induction: check(smtbmc, &dir, steps, true)? };
     fs::remove_dir_all(dir)?;
     Ok(Some(proof))
 }
 
+/// Whether the base case alone, `steps` cycles from reset, holds: enough to find a planted fault.
+pub fn base_case(design: &Design, steps: usize, macros: &[&str]) -> Result<Option<bool>> {
+    let what = format!("the base case of {}", design.top);
+    let (Some(yosys), Some(smtbmc), Some(_)) = (tools::yosys(), tools::smtbmc(), tools::z3()) else {
+        tools::missing("yosys, yosys-smtbmc or z3", &what);
+        return Ok(None);
+    };
+    let dir = translate(design, yosys, macros).context(what)?;
+    let holds = check(smtbmc, &dir, steps, false)?;
+    fs::remove_dir_all(dir)?;
+    Ok(Some(holds))
+}
+
+/// [`prove_with`] no macros.
+pub fn prove(design: &Design, steps: usize) -> Result<Option<Proof>> {
+    prove_with(design, steps, &[])
+}
+
 /// Writes the module with its properties and makes `f.smt2` of it, in a folder of this call alone.
-fn translate(design: &Design, yosys: &Tool) -> Result<PathBuf> {
-    let file = tools::workspace().join("testbench/formal").join(format!("{}.sv", design.top));
+fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> {
+    let folder = tools::workspace().join("testbench/formal");
+    let file = folder.join(format!("{}.sv", design.top));
     let properties = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     let dir = tools::build_dir().join("formal").join(format!("{}-{}-{:?}", design.top, std::process::id(), std::thread::current().id()));
     fs::create_dir_all(&dir)?;
     let mut names = Vec::new();
     for (name, text) in &design.sources {
         let mut text = text.clone();
-        if *name == format!("{}.sv", design.top) {
+        let inserted = match *name == format!("{}.sv", design.top) {
+            true => Some(properties.clone()),
+            false => fs::read_to_string(folder.join("inside").join(name)).ok(),
+        };
+        if let Some(inserted) = inserted {
             let end = text.rfind("endmodule").with_context(|| format!("{name} has no endmodule"))?;
-            text.insert_str(end, &properties);
+            text.insert_str(end, &inserted);
         }
         fs::write(dir.join(name), text)?;
         names.push(name.as_str());
@@ -49,9 +73,10 @@ fn translate(design: &Design, yosys: &Tool) -> Result<PathBuf> {
     let set: String = design.params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
     let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", design.top) };
     let script = format!(
-        "read_verilog -formal -sv {}; {chparam}hierarchy -check -top {top}; prep -top {top}; flatten; async2sync; dffunmap; \
+        "read_verilog -formal -sv {defines}{}; {chparam}hierarchy -check -top {top}; proc; flatten; prep; async2sync; dffunmap; \
          write_smt2 -wires f.smt2",
         names.join(" "),
+        defines = macros.iter().map(|m| format!("-D {m} ")).collect::<String>(),
         top = design.top
     );
     let output = Command::new(&yosys.path).current_dir(&dir).args(["-q", "-p", &script]).output()?;
