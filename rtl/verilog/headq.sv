@@ -133,11 +133,11 @@ module headq #(
   logic fill_q, all_in_q, p_step;
   logic [TW:0] in_t_q;
   logic [JW-1:0] in_j_q;
-  logic [8:0] in_head_q;
+  logic [9:0] in_head_q;
   logic in_last_t, in_last_j, in_last;
   assign in_last_t = in_t_q + (TW + 1)'(1) == n_q;
   assign in_last_j = in_last_t && in_j_q == JW'(PAIRS - 1);
-  assign in_last   = in_last_j && in_head_q == 9'(2 * HK + H - 1);
+  assign in_last   = in_last_j && in_head_q == 10'(2 * HK + H - 1);
   assign p_take    = active_q && !all_in_q && !full_q[fill_q];
   assign p_step    = p_take && p_valid;
   always_ff @(posedge clk) begin
@@ -152,7 +152,7 @@ module headq #(
       all_in_q <= in_last;
       in_t_q   <= in_last_t ? '0 : in_t_q + (TW + 1)'(1);
       if (in_last_t) in_j_q <= in_last_j ? '0 : in_j_q + JW'(1);
-      if (in_last_j) in_head_q <= in_head_q + 9'd1;
+      if (in_last_j) in_head_q <= in_head_q + 10'd1;
     end
   end
 
@@ -207,13 +207,13 @@ module headq #(
   logic en, issue, drain_q, all_out_q;
   logic [TW:0] out_t_q;
   logic [6:0] out_i_q;
-  logic [8:0] out_head_q;
+  logic [9:0] out_head_q;
   logic out_last_i, out_last_t, out_last;
   logic [TW-1:0] out_token;
   assign issue      = active_q && !all_out_q && full_q[drain_q] && scales_q == n_q;
   assign out_last_i = out_i_q == 7'(BEATS - 1);
   assign out_last_t = out_last_i && out_t_q + (TW + 1)'(1) == n_q;
-  assign out_last   = out_last_t && out_head_q == 9'(2 * HK + H - 1);
+  assign out_last   = out_last_t && out_head_q == 10'(2 * HK + H - 1);
   assign out_token  = out_t_q[TW-1:0];
   always_ff @(posedge clk) begin
     if (rst) drain_q <= 1'b0;
@@ -227,7 +227,7 @@ module headq #(
       all_out_q <= out_last;
       out_i_q   <= out_last_i ? '0 : out_i_q + 7'd1;
       if (out_last_i) out_t_q <= out_last_t ? '0 : out_t_q + (TW + 1)'(1);
-      if (out_last_t) out_head_q <= out_head_q + 9'd1;
+      if (out_last_t) out_head_q <= out_head_q + 10'd1;
     end
     if (rst) full_q <= '0;
     else begin
@@ -278,13 +278,13 @@ module headq #(
   logic [MW-1:0] r1_a_q;
   always_comb begin
     which = 2'd2;
-    head  = 8'(out_head_q - 9'(2 * HK));
-    if (out_head_q < 9'(HK)) begin
+    head  = 8'(out_head_q - 10'(2 * HK));
+    if (out_head_q < 10'(HK)) begin
       which = 2'd0;
       head  = 8'(out_head_q);
-    end else if (out_head_q < 9'(2 * HK)) begin
+    end else if (out_head_q < 10'(2 * HK)) begin
       which = 2'd1;
-      head  = 8'(out_head_q - 9'(HK));
+      head  = 8'(out_head_q - 10'(HK));
     end
   end
   always_ff @(posedge clk) begin

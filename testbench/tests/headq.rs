@@ -294,3 +294,13 @@ fn timing_does_not_depend_on_values() {
         assert_eq!(cycles[0], cycles[1], "{p:?}");
     }
 }
+
+#[test]
+fn the_contracts_most_heads_are_counted_right() {
+    // 255 query heads with a KV head each: 765 heads a pass.
+    let p = Params { head_dim: 32, heads: 255, kv_heads: 255, batch: 1, vec: 16, kv_bits: 8 };
+    let Some(rtl) = Lockstep::<HeadQ>::new(&p) else { return };
+    let s = stimulus(&p, 6, vec![1, 1]);
+    let run = bench!(rtl, &Case::plain(), s).run();
+    assert_eq!(vectors(&p, &run), oracle(&p, &s));
+}
