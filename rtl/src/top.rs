@@ -22,7 +22,7 @@ fn wire(instance: &str, port: &str) -> String {
 
 /// What stands in the parentheses of `.port(…)`.
 fn connection(instances: &[Instance], inst: &Instance, port: &Port) -> String {
-    if top::is_external(port) {
+    if top::is_external(inst.name, port) {
         return port.name.to_owned();
     }
     let core = inst.name != OUTSIDE_CORE;
@@ -43,6 +43,7 @@ fn connection(instances: &[Instance], inst: &Instance, port: &Port) -> String {
             let index = role_index(&inst.interface.ports, port);
             peer_port(instances, other, stream, index).map_or(String::new(), |name| wire(other, name))
         }
+        Role::Lanes(_) => String::new(),
         Role::Level if port.dir == Dir::Out => {
             if UNUSED.contains(&(inst.name, port.name)) {
                 String::new()
@@ -117,7 +118,7 @@ pub fn emit(params: &Params) -> Result<String, WiringError> {
     }
     t.push_str(");\n");
     for inst in &instances {
-        for p in inst.interface.ports.iter().filter(|p| p.dir == Dir::Out && !top::is_external(p)) {
+        for p in inst.interface.ports.iter().filter(|p| p.dir == Dir::Out && !top::is_external(inst.name, p)) {
             if !UNUSED.contains(&(inst.name, p.name)) {
                 let _ = writeln!(t, "  logic {}{};", range(p.width), wire(inst.name, p.name));
             }

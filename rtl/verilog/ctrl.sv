@@ -176,10 +176,11 @@ module ctrl #(
     // dseg serves both machines. The fetch machine comes forward (F_ASK) only from a cycle in which the other does not ask,
     // and keeps it out while it asks: a request that waits never changes.
     wire issue_x = x_q == X_ISSUE && step_q == 4'd0 && f_q != F_ASK;
-    assign busy  = f_q != F_IDLE || slot_full_q || x_q != X_IDLE;
+    wire working = f_q != F_IDLE || slot_full_q || x_q != X_IDLE;
+    assign busy  = working || g_valid;
 
     // ---- fetch: next state
-    assign g_take  = f_q == F_IDLE && !busy;
+    assign g_take  = !working;
     assign dw_take = f_q == F_WORDS;
     assign dseg_valid = issue_x || f_q == F_ASK;
     assign dseg_off   = issue_x ? job_q[223:192] : ptr_q;

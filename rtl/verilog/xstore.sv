@@ -65,11 +65,11 @@ module xstore #(
       .out_data(group)
   );
 
-  // Segments: one a vector, as fast as they are taken.
+  // Segments: one a vector, not before its first group is there: a segment without data would keep other writers out.
   logic seg_valid_q, seg_free, seg_push;
   logic [31:0] next_off_q, seg_off_q;
   assign seg_free = !seg_valid_q || wseg_ready;
-  assign seg_push = run && seg_q != n && seg_free;
+  assign seg_push = run && seg_q != n && seg_free && (seg_q < tok_q || (seg_q == tok_q && have));
 
   // Data: word_q gathers groups; it is full while wd_valid_q.
   logic wd_valid_q, wd_free;

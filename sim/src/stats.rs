@@ -76,6 +76,8 @@ pub struct Recorder {
     current: PassStats,
     active: [Option<Span>; STAGES.len()],
     second_norm: Option<Span>,
+    /// The last cycle in which a word moved on any stream.
+    pub last_move: u64,
 }
 
 impl Recorder {
@@ -90,6 +92,7 @@ impl Recorder {
             current: PassStats::default(),
             active: [None; STAGES.len()],
             second_norm: None,
+            last_move: 0,
         }
     }
 
@@ -120,6 +123,7 @@ impl Recorder {
             if !(valid && ready) {
                 continue;
             }
+            self.last_move = cycle;
             let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) else { continue };
             let second = i == NORM && self.active[ATTENTION_OUTPUT].is_some();
             let slot = if second { &mut self.second_norm } else { &mut self.active[i] };

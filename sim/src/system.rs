@@ -18,8 +18,10 @@ use tritforge_spec::{
 /// Why a run was given up.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RunError {
-    #[error("no progress: still running after {limit} cycles of one pass; this is a fault of the hardware model, please report it with the command")]
-    Stuck { limit: u64 },
+    #[error(
+        "no word moved for {QUIET} cycles (cycle {cycle}); waiting: {waiting}; this is a fault of the hardware model, please report it with the command"
+    )]
+    Stuck { cycle: u64, waiting: String },
     #[error("the hardware reported error {code} (port {port}, address {addr:#x}): {meaning}")]
     Hardware { code: u8, port: u8, addr: u64, meaning: &'static str },
     #[error("AXI rule broken by the hardware: {0}")]
@@ -54,8 +56,8 @@ pub struct System {
     recorder: Recorder,
 }
 
-/// Cycles after which a pass counts as stuck: far above any configuration's longest.
-const STUCK: u64 = 2_000_000_000;
+/// Cycles without a word on any stream after which a run counts as stuck: far above any memory latency that makes sense.
+const QUIET: u64 = 20_000;
 
 impl System {
     /// A machine that has been reset and prepared for `image`, which lies in `memory`.
@@ -71,7 +73,7 @@ impl System {
         let mut system =
             System { top, bench: Bench::new(hw, image, memory), hw: hw.clone(), layout: image.layout.clone(), cycle: 0, recorder };
         system.bench.push(host::setup(hw, &image.layout));
-        system.run(STUCK, &mut |_, _| {})?;
+        system.run(&mut |_, _| {})?;
         Ok(system)
     }
 
@@ -81,11 +83,12 @@ impl System {
     }
 
     /// Runs the host's operations to their end; `see` looks at every cycle.
-    fn run(&mut self, limit: u64, see: &mut dyn FnMut(u64, &Top)) -> Result<(), RunError> {
-        let start = self.cycle;
+    fn run(&mut self, see: &mut dyn FnMut(u64, &Top)) -> Result<(), RunError> {
+        self.recorder.last_move = self.cycle;
         while !self.bench.done() {
-            if self.cycle - start >= limit {
-                return Err(RunError::Stuck { limit });
+            if self.cycle - self.recorder.last_move > QUIET {
+                let waiting = self.top.handshakes().filter(|h| h.2).map(|h| format!("{}.{}", h.0, h.1)).collect::<Vec<_>>().join(", ");
+                return Err(RunError::Stuck { cycle: self.cycle, waiting });
             }
             let out = self.top.out();
             let mut input = In::default();
@@ -121,7 +124,7 @@ impl System {
         self.bench.results.clear();
         self.recorder.begin(self.cycle);
         self.bench.push(host::run_pass(&self.layout, vec![descriptor], pass.x.clone(), tokens));
-        self.run(STUCK, see)?;
+        self.run(see)?;
         let mut marks = Vec::new();
         let mut y = Vec::new();
         let mut status = 0;
@@ -142,7 +145,7 @@ impl System {
     /// The hardware's first error, read from its registers.
     fn error(&mut self) -> RunError {
         self.bench.push(["ERR_CODE", "ERR_ADDR_LO", "ERR_ADDR_HI"].map(|r| Op::Read(host::offset(r))));
-        if let Err(e) = self.run(STUCK, &mut |_, _| {}) {
+        if let Err(e) = self.run(&mut |_, _| {}) {
             return e;
         }
         let values: Vec<u32> = self.bench.results.iter().filter_map(|o| if let Outcome::Value(v) = o { Some(*v) } else { None }).collect();
@@ -159,7 +162,7 @@ impl System {
     pub fn counters(&mut self) -> Result<Vec<(&'static str, u64)>, RunError> {
         self.bench.results.clear();
         self.bench.push(host::read_counters());
-        self.run(STUCK, &mut |_, _| {})?;
+        self.run(&mut |_, _| {})?;
         let values: Vec<u64> =
             self.bench.results.drain(..).filter_map(|o| if let Outcome::Value(v) = o { Some(u64::from(v)) } else { None }).collect();
         Ok(COUNTERS.iter().zip(values.chunks_exact(2)).map(|(c, v)| (c.0, v[0] | v[1] << 32)).collect())

@@ -147,7 +147,7 @@ impl Top {
             self.levels.push(self.wire((from, out), (to, input), width));
         }
         for (node, ports) in self.ports_of.iter().enumerate() {
-            for port in ports.iter().filter(|p| top::is_external(p)) {
+            for port in ports.iter().filter(|p| top::is_external(self.names[node], p)) {
                 match port.dir {
                     Dir::In => {
                         let field = index(self.inputs_of[node], port.name);
@@ -235,7 +235,7 @@ impl Block for Top {
             "unpack": unpack::Unpack,
             "tmac": tmac::Tmac,
             "rope": rope::Rope,
-            "headq": headq::Headq,
+            "headq": headq::HeadQ,
             "kvwrite": kvwrite::KvWrite,
             "kvread": kvread::KvRead,
             "attn": attn::Attn,

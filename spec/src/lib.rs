@@ -14,3 +14,4 @@ pub mod reference;
 pub mod regmap;
 pub mod rom;
 pub mod stall;
+pub mod top;

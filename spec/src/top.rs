@@ -184,9 +184,13 @@ impl Params {
     }
 }
 
-/// A port that leaves the top: the host's and the memory's side, and the interrupt.
-pub fn is_external(port: &Port) -> bool {
-    port.name.starts_with("s_") || port.name.starts_with("m_") || port.name == "irq"
+/// A port that leaves the top: the host's side and the interrupt of `regs`, the memory's side of the AXI masters.
+pub fn is_external(instance: &str, port: &Port) -> bool {
+    match instance {
+        "regs" => port.name.starts_with("s_") || port.name == "irq",
+        "axi_read" | "axi_write" => port.name.starts_with("m_"),
+        _ => false,
+    }
 }
 
 impl Contract for Params {
@@ -195,7 +199,8 @@ impl Contract for Params {
     fn ports(&self) -> Vec<Port> {
         let mut ports = vec![Port::clk(), Port::rst()];
         for instance in self.instances() {
-            ports.extend(instance.interface.ports.into_iter().filter(is_external));
+            let name = instance.name;
+            ports.extend(instance.interface.ports.into_iter().filter(|p| is_external(name, p)));
         }
         ports
     }
@@ -221,15 +226,8 @@ impl Contract for Params {
             .iter()
             .filter_map(|text| {
                 let config = crate::config::AccelConfig::from_toml(text).ok()?;
-                let shape = crate::hw::AttnShape {
-                    layers: 2,
-                    dim: 96,
-                    heads: 4,
-                    kv_heads: 2,
-                    head_dim: 32,
-                    context: 256,
-                    rope_theta: 10_000.0,
-                };
+                let shape =
+                    crate::hw::AttnShape { layers: 2, dim: 96, heads: 4, kv_heads: 2, head_dim: 32, context: 256, rope_theta: 10_000.0 };
                 Some(Self::from(&Hw::new(config, shape).ok()?))
             })
             .collect()
@@ -265,10 +263,10 @@ pub fn wiring_faults(instances: &[Instance]) -> Vec<String> {
         for port in &instance.interface.ports {
             let uses = match &port.role {
                 Role::Clock | Role::Reset => 1,
-                _ if is_external(port) => 1,
+                _ if is_external(instance.name, port) => 1,
                 Role::Valid(s) if port.dir == Dir::Out => STREAMS.iter().filter(|c| (c.0, c.1) == (instance.name, *s)).count(),
                 Role::Valid(s) => STREAMS.iter().filter(|c| (c.2, c.3) == (instance.name, *s)).count(),
-                Role::Ready(_) | Role::Payload(_) => 1,
+                Role::Ready(_) | Role::Payload(_) | Role::Lanes(_) => 1,
                 Role::Level if port.dir == Dir::In => {
                     LEVELS.iter().filter(|c| (c.2, c.3) == (instance.name, port.name)).count()
                         + TIED_LOW.iter().filter(|c| **c == (instance.name, port.name)).count()

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod accuracy;
+mod generate;
 pub mod output;
 pub mod progress;
+mod sim;
 mod synth_model;
 
 /// What a command that ran to its end found.
@@ -58,6 +60,8 @@ macro_rules! commands {
 commands! {
     Accuracy => accuracy,
     SynthModel => synth_model,
+    Sim => sim,
+    Gen => generate,
 }
 
 /// Runs the command that the process's arguments name.

@@ -137,8 +137,7 @@ pub fn simulate(target: &Target, work: &Workload, layers: std::ops::Range<usize>
     progress.finish();
     let total: u64 = by_layer.iter().map(|l| l.cycles).sum();
     let decoded = work.tokens.len() - work.prompt;
-    let (tokens, token_cycles) =
-        if decoded > 0 { (decoded, by_layer.iter().map(|l| l.decode_cycles).sum()) } else { (work.prompt, total) };
+    let (tokens, token_cycles) = if decoded > 0 { (decoded, by_layer.iter().map(|l| l.decode_cycles).sum()) } else { (work.prompt, total) };
     let report = SimReport {
         kind: "simulated",
         config: hw.config.name.clone(),
@@ -161,8 +160,7 @@ pub fn simulate(target: &Target, work: &Workload, layers: std::ops::Range<usize>
 
 /// The timeline of a simulation.
 pub fn timeline_of(sim: &Simulation) -> serde_json::Value {
-    let entries: Vec<_> =
-        sim.passes.iter().map(|p| timeline::Entry { layer: p.layer, pos: p.pos, stats: &p.stats }).collect();
+    let entries: Vec<_> = sim.passes.iter().map(|p| timeline::Entry { layer: p.layer, pos: p.pos, stats: &p.stats }).collect();
     timeline::trace(&entries, sim.report.clock_mhz)
 }
 

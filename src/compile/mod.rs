@@ -3,7 +3,9 @@
 pub mod calibrate;
 pub mod quantise;
 pub mod target;
+pub mod workload;
 
 pub use calibrate::{FracBits, calibrate};
 pub use quantise::{compile_model, quantise};
 pub use target::Target;
+pub use workload::{Job, Workload};

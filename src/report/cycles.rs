@@ -140,7 +140,12 @@ pub fn text(r: &SimReport) -> String {
         }
     }
     let beats: u64 = r.layers.iter().map(|l| l.read_beats).sum();
-    let _ = writeln!(t, "\nread beats {beats}; padding {:.1} % of the array's trits; {:.1} % of the bound (memory or array)", 100.0 * r.padding_share, 100.0 * r.bound_share);
+    let _ = writeln!(
+        t,
+        "\nread beats {beats}; padding {:.1} % of the array's trits; {:.1} % of the bound (memory or array)",
+        100.0 * r.padding_share,
+        100.0 * r.bound_share
+    );
     let what = if r.decoded_tokens > 0 { "decoded" } else { "prompt" };
     let _ = writeln!(
         t,

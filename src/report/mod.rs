@@ -1,3 +1,5 @@
 //! What the commands measure and how it is shown: results as serialisable structs, tables and plots.
 
 pub mod accuracy;
+pub mod cycles;
+pub mod timeline;

@@ -97,8 +97,8 @@ fn a_group_is_taken_every_cycle_and_a_word_follows_its_last_group() {
             }
         }
         assert_eq!(run.cycles_out("wd"), expected, "{p:?}");
-        // Segment t of a command: skid 1, register 1, one a cycle; the second command starts when the first has sent its data.
-        let second = 2 * groups as u64 + 1;
-        assert_eq!(run.cycles_out("wseg"), [2, 3, second + 2, second + 3], "{p:?}");
+        // A vector's segment: its first group in the skid 1, register 1; one cycle between the commands.
+        let segments: Vec<u64> = (0..4).map(|v| (v * groups) as u64 + 2 + v as u64 / 2).collect();
+        assert_eq!(run.cycles_out("wseg"), segments, "{p:?}");
     }
 }

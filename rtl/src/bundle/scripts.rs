@@ -63,7 +63,9 @@ impl Scripts<'_> {
     }
 
     fn fusesoc(&self) -> String {
-        let mut t = String::from("CAPI=2:\nname: tritforge:accelerator:top:0.1.0\ndescription: Ternary attention accelerator emitted by tritforge\nfilesets:\n  rtl:\n    file_type: systemVerilogSource\n    files:\n");
+        let mut t = String::from(
+            "CAPI=2:\nname: tritforge:accelerator:top:0.1.0\ndescription: Ternary attention accelerator emitted by tritforge\nfilesets:\n  rtl:\n    file_type: systemVerilogSource\n    files:\n",
+        );
         for n in self.names {
             let _ = writeln!(t, "      - rtl/{n}");
         }
@@ -107,7 +109,10 @@ impl Scripts<'_> {
 
     fn constraints(&self) -> String {
         let mhz = self.params.hw.config.clock_mhz;
-        format!("# One clock; everything crosses clocks outside the top.\ncreate_clock -name clk -period {:.3} [get_ports clk]\n", 1000.0 / mhz)
+        format!(
+            "# One clock; everything crosses clocks outside the top.\ncreate_clock -name clk -period {:.3} [get_ports clk]\n",
+            1000.0 / mhz
+        )
     }
 
     fn parameters(&self) -> String {

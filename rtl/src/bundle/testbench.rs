@@ -189,7 +189,10 @@ pub fn emit(params: &Params, v: &Vectors) -> String {
     }
     let read = |t: &mut String, name: &str, want: u32| {
         let _ = writeln!(t, "        read_reg(12'h{:03x}); // {name}", offset(name));
-        let _ = writeln!(t, "        if (value !== 32'h{want:08x}) begin $display(\"FAIL: {name} is %h, expected {want:08x}\", value); $fatal; end");
+        let _ = writeln!(
+            t,
+            "        if (value !== 32'h{want:08x}) begin $display(\"FAIL: {name} is %h, expected {want:08x}\", value); $fatal; end"
+        );
     };
     read(&mut t, "MAGIC", tritforge_spec::regmap::MAGIC);
     read(&mut t, "HW_HASH_LO", params.hw_hash as u32);
@@ -225,11 +228,7 @@ pub fn emit(params: &Params, v: &Vectors) -> String {
     let _ = writeln!(t, "        if (value !== 32'd0) begin $display(\"FAIL: STATUS is %h\", value); $fatal; end");
     let sum: Vec<String> = (0..p).map(|i| format!("mem{i}.wrong(0)")).collect();
     let _ = writeln!(t, "        wrong = {};", sum.join(" + "));
-    let _ = writeln!(
-        t,
-        "        if (wrong != 0) begin $display(\"FAIL: %0d of {} result words differ\", wrong); $fatal; end",
-        y_words * p
-    );
+    let _ = writeln!(t, "        if (wrong != 0) begin $display(\"FAIL: %0d of {} result words differ\", wrong); $fatal; end", y_words * p);
     let _ = writeln!(
         t,
         "        if (spent != {0}) begin $display(\"FAIL: %0d cycles, the cycle model took {0}\", spent); $fatal; end",

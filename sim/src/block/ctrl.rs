@@ -145,7 +145,7 @@ fn reserved_bits_are_zero(words: &Words) -> bool {
 }
 
 impl Ctrl {
-    fn busy(&self) -> bool {
+    fn working(&self) -> bool {
         self.fetch != Fetch::Idle || self.slot.is_some() || self.execute != Execute::Idle
     }
 
@@ -201,11 +201,11 @@ impl Ctrl {
         }
     }
 
-    fn step_fetch(&mut self, i: &In, busy: bool, load_x: bool) {
+    fn step_fetch(&mut self, i: &In, working: bool, load_x: bool) {
         match self.fetch {
             Fetch::Idle => {
                 if let Some(&(ptr, count)) = self.go.peek()
-                    && !busy
+                    && !working
                     && count != 0
                 {
                     (self.fetch, self.ptr, self.left) = (Fetch::Request, ptr, count);
@@ -397,7 +397,7 @@ impl Block for Ctrl {
             ck: level(const_index::C_K),
             cv: level(const_index::C_V),
             co: level(const_index::C_O),
-            busy: self.busy(),
+            busy: self.working() || self.go.valid(),
             finished: self.finished,
             err: self.err,
             err_field: self.err_field,
@@ -406,16 +406,16 @@ impl Block for Ctrl {
     }
 
     fn step(&mut self, i: &In) {
-        let busy = self.busy();
+        let working = self.working();
         let issuing = self.issuing();
         let load_x = issuing == Some(Step::LoadX);
-        let go_take = self.fetch == Fetch::Idle && !busy;
+        let go_take = !working;
         let desc_take = self.fetch == Fetch::Words;
         let const_take = self.execute == Execute::Const;
         let slot_was_empty = self.slot.is_none();
         // Fetch before execute, so that a slot emptied in this cycle is still full for the fetch machine; a slot filled in
         // this cycle is not yet there for the execute machine.
-        self.step_fetch(i, busy, load_x);
+        self.step_fetch(i, working, load_x);
         let filled = if slot_was_empty { self.slot.take() } else { None };
         self.step_execute(i, issuing);
         if filled.is_some() {

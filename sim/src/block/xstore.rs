@@ -78,7 +78,9 @@ impl Block for Xstore {
     fn step(&mut self, i: &In) {
         let p = &self.params;
         let (run, (off, n)) = (self.cmd.valid(), *self.cmd.head());
-        let push = run && self.segments != n && (self.segment.is_none() || i.wseg_ready);
+        // Not before the vector's first group is there: a segment without data would keep other writers out.
+        let due = self.segments < self.token || self.segments == self.token && self.y.valid();
+        let push = run && self.segments != n && (self.segment.is_none() || i.wseg_ready) && due;
         let take = run && self.token != n && self.y.valid() && (!self.word_valid || i.wd_ready);
         let vector_last = self.group + 1 == p.groups();
         let word_last = vector_last || self.sub + 1 == p.groups_per_word();

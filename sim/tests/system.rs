@@ -1,0 +1,62 @@
+//! The whole machine against the integer reference: every value of every pass, prefill and decode, several configurations and shapes.
+
+use tritforge_sim::clocked::PowerUp;
+use tritforge_sim::memory::{MemConfig, Memory, Timing};
+use tritforge_sim::system::{Pass, System};
+use tritforge_spec::config::AccelConfig;
+use tritforge_spec::hw::{AttnShape, Hw};
+use tritforge_spec::image::Image;
+use tritforge_spec::random::Rng;
+use tritforge_spec::reference::random::{RandomModel, residual_rows};
+use tritforge_spec::reference::{AttnParams, KvCache, Reference, Saturations};
+
+fn config(name: &str) -> AccelConfig {
+    let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    AccelConfig::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Runs `lengths` passes one after the other through all layers and compares every value.
+fn check(config: AccelConfig, dim: usize, heads: usize, kv_heads: usize, head_dim: usize, lengths: &[usize], timing: Timing, seed: u64) {
+    let mut random = RandomModel::small(dim, heads, kv_heads, head_dim);
+    random.shape.layers = 2;
+    random.kv_bits = config.kv_bits;
+    let int = random.build(seed);
+    let shape = AttnShape { context: 512, ..random.shape.clone() };
+    let hw = Hw::new(config, shape).unwrap();
+    let layers: Vec<&AttnParams> = int.layers.iter().map(|l| &l.attn).collect();
+    let image = Image::build(&hw, &layers, 0).unwrap();
+    let memory = Memory::new(MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) }).unwrap();
+    let mut system = System::new(&hw, &image, memory, PowerUp::Random(seed)).unwrap();
+    let reference = Reference::new(&int, hw.config.rom_log2, hw.config.rom_bits);
+    let mut cache = KvCache::new(&int);
+    let mut rng = Rng::new(seed);
+    let mut pos = 0;
+    for &n in lengths {
+        let mut x = residual_rows(&mut rng, n * dim);
+        for layer in 0..2 {
+            let y = reference.attention(layer, &x, pos, &mut cache.layers[layer], &mut (), &mut Saturations::default());
+            let got = system.pass(&Pass { layer, slot: 0, pos, x: x.clone() }, &mut |_, _| {}).unwrap();
+            println!("seed {seed}: layer {layer} position {pos} tokens {n}: {} cycles", got.stats.cycles);
+            assert_eq!(got.y, y, "seed {seed} layer {layer} position {pos}");
+            x = y;
+        }
+        pos += n;
+    }
+}
+
+const SLOW: Timing = Timing::Fixed { latency: 37, beats: 2, cycles: 3, outstanding: 4 };
+
+#[test]
+fn small_configuration_gives_the_references_bits() {
+    check(config("small"), 96, 4, 2, 32, &[3, 4, 1, 4, 4, 4, 1, 1], SLOW, 11);
+}
+
+#[test]
+fn two_bit_weights_and_ideal_memory() {
+    check(config("two-bit"), 160, 5, 1, 80, &[4, 2, 1], Timing::Ideal, 12);
+}
+
+#[test]
+fn four_ports_320_lanes() {
+    check(config("kv260"), 256, 4, 2, 64, &[4, 4, 3, 4, 4, 1], SLOW, 13);
+}
