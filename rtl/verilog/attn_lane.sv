@@ -36,8 +36,8 @@ module attn_lane #(
   assign prod3 = prod3_q[15:0];
 
   assign half3 = $signed({acc3, 1'b0}) >>> sh3;
-  assign old3  = zero3 ? 48'sd0 : $signed(half3[48:1]) + $signed({47'd0, half3[0]});
-  assign next3 = old3 + 48'(prod3_q);
+  assign old3  = zero3 ? 48'sd0 : $signed(half3[48:1]);
+  assign next3 = old3 + 48'(prod3_q) + $signed({47'd0, half3[0] && !zero3});  // one adder with carry in
 
   if (NW == 1) begin : g_one
     logic signed [47:0] acc_q;

@@ -307,7 +307,7 @@ impl Block for Attn {
             score_first: score.first,
             score_last: score.last,
             acc_valid: self.out.valid(),
-            acc_data: self.out.head().clone(),
+            acc_data: self.out.peek().cloned().unwrap_or_default(),
             busy: self.busy,
         }
     }
