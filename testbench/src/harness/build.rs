@@ -57,6 +57,8 @@ const CXX_FLAGS: &[&str] = &[
     "-DVM_COVERAGE=0",
     "-DVM_SC=0",
 ];
+/// Generated C++ beyond this is split over several compilers; below it, reading the headers twice costs more.
+const SPLIT_BYTES: u64 = 400_000;
 const VERILATE_FLAGS: &[&str] = &["--cc", "--prefix", "Vdut"];
 
 /// The shared library of `design`, built when it is not there; `None` (said aloud) without Verilator.
@@ -136,27 +138,85 @@ fn build(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool, dir: &Pa
     }
     run(&mut command)?;
 
-    let mut unit = String::new();
-    let mut parts: Vec<String> =
-        fs::read_dir(&obj)?.filter_map(|e| e.ok()?.file_name().into_string().ok()).filter(|n| n.ends_with(".cpp")).collect();
-    parts.sort();
-    for part in parts {
-        unit += &format!("#include \"{part}\"\n");
-    }
-    // Last: it needs default visibility for its own functions only.
-    unit += "#pragma GCC visibility push(default)\n#include \"shim.cpp\"\n";
     fs::write(obj.join("shim.cpp"), shim)?;
-    fs::write(obj.join("unit.cpp"), unit)?;
     let root = verilator_root(verilator)?;
+    let objects = compile(&units(&obj)?, &obj, &root, flavor)?;
     let mut link = cxx(flavor);
-    link.current_dir(&obj).args(["-shared", "-o", "dut.so", "unit.cpp"]);
+    link.current_dir(&obj).args(["-shared", "-o", "dut.so"]).args(objects);
     for file in flavor.runtime() {
         link.arg(runtime_object(verilator, &root, file, flavor)?);
     }
-    includes(&mut link, &root).arg("-lpthread");
-    run(&mut link)?;
+    run(link.arg("-lpthread"))?;
     fs::rename(obj.join("dut.so"), so)?;
+    // A cache of hundreds of models is kept for its libraries.
+    fs::remove_dir_all(&obj)?;
     Ok(())
+}
+
+/// A translation unit: the generated files it includes.
+struct Unit {
+    name: &'static str,
+    files: Vec<String>,
+    bytes: u64,
+    /// Runs in every cycle.
+    hot: bool,
+}
+
+/// Splits the generated C++: what runs once apart from what runs in every cycle, and large models over two compilers.
+fn units(obj: &Path) -> Result<Vec<Unit>> {
+    let unit = |name, hot| Unit { name, files: Vec::new(), bytes: 0, hot };
+    let (mut cold, mut hot) = (unit("cold", false), [unit("hot", true), unit("hot2", true)]);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(obj)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".cpp") && name != "shim.cpp" {
+            files.push((entry.metadata()?.len(), name));
+        }
+    }
+    files.sort_by(|a, b| b.cmp(a));
+    let split = files.iter().map(|f| f.0).sum::<u64>() > SPLIT_BYTES;
+    for (bytes, name) in files {
+        let to = match (split, name.ends_with("__Slow.cpp")) {
+            (false, _) => &mut hot[0],
+            (true, true) => &mut cold,
+            (true, false) => {
+                let lighter = (hot[1].bytes < hot[0].bytes) as usize;
+                &mut hot[lighter]
+            }
+        };
+        to.bytes += bytes;
+        to.files.push(name);
+    }
+    hot[0].files.push("shim.cpp".to_owned());
+    Ok(hot.into_iter().chain([cold]).filter(|u| !u.files.is_empty()).collect())
+}
+
+/// Compiles the units side by side; the names of their objects.
+fn compile(units: &[Unit], obj: &Path, root: &Path, flavor: Flavor) -> Result<Vec<String>> {
+    let one = |unit: &Unit| -> Result<String> {
+        let mut text = String::new();
+        for file in &unit.files {
+            if file == "shim.cpp" {
+                // Last in its unit: default visibility is for its own functions only.
+                text += "#pragma GCC visibility push(default)\n";
+            }
+            text += &format!("#include \"{file}\"\n");
+        }
+        let (source, object) = (format!("unit_{}.cc", unit.name), format!("unit_{}.o", unit.name));
+        fs::write(obj.join(&source), text)?;
+        let mut command = cxx(flavor);
+        if !unit.hot {
+            command.arg("-O0");
+        }
+        command.current_dir(obj).args(["-c", "-o", &object, &source]);
+        run(includes(&mut command, root))?;
+        Ok(object)
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = units.iter().map(|unit| scope.spawn(move || one(unit))).collect();
+        running.into_iter().map(|r| r.join().unwrap_or_else(|_| bail!("a compiling thread panicked"))).collect()
+    })
 }
 
 /// The object of one file of Verilator's runtime, compiled once for all models.

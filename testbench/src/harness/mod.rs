@@ -9,6 +9,7 @@ pub mod formal;
 pub mod lint;
 mod lockstep;
 mod mismatch;
+mod rig;
 mod shim;
 mod streams;
 mod tools;
