@@ -1,6 +1,6 @@
 //! `tritforge accuracy`: the integer pipeline against the f64 judge on text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
@@ -10,6 +10,7 @@ use crate::compile::compile_model;
 use crate::model::gguf::GgufFile;
 use crate::model::{Model, Tokenizer, text};
 use crate::report::accuracy::{self, bars, table};
+use crate::report::sweep::{self, Sweep, synthetic, synthetic_grid, text_grid};
 
 /// Measure what integers cost: the integer pipeline against the float judge in f64, on text.
 ///
@@ -41,12 +42,21 @@ pub struct Args {
     /// Only the first N documents.
     #[arg(long, value_name = "N")]
     docs: Option<usize>,
+    /// Instead measure every size of the softmax ROM, on the text with KV at 4, 6, 8 bits and on synthetic scores; tables and plot go to --out.
+    #[arg(long, requires = "out")]
+    sweep_rom: bool,
+    /// Folder for the files of --sweep-rom; made if it is not there.
+    #[arg(long, value_name = "DIR", requires = "sweep_rom")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     json: output::JsonArgs,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let rom = rom_size(args.rom_entries, args.rom_bits)?;
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).with_context(|| format!("cannot make folder {}: choose a writable place", out.display()))?;
+    }
     let file = GgufFile::open(&args.model)?;
     let file = file.parse()?;
     let (model, tokenizer) = (Model::from_gguf(&file)?, Tokenizer::from_gguf(&file)?);
@@ -56,6 +66,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     documents.truncate(args.docs.unwrap_or(usize::MAX));
     if documents.is_empty() {
         bail!("text {}: expected at least one document of one token or more, found none; give another file", args.text.display());
+    }
+    if let Some(out) = &args.out {
+        return sweep(&args, &model, &tokenizer, &documents, out);
     }
     let progress = Progress::new((documents.len() * accuracy::STEPS) as u64, "accuracy");
     let result = accuracy::measure(&model, &int, rom, &documents, &|| progress.tick());
@@ -69,6 +82,47 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     args.json.write(&result)?;
     Ok(if missed.is_empty() { Outcome::Held } else { Outcome::Failed })
+}
+
+/// Seed of the synthetic scores.
+const SEED: u64 = 1;
+
+fn sweep(args: &Args, model: &Model, tokenizer: &Tokenizer, documents: &[Vec<u32>], out: &Path) -> anyhow::Result<Outcome> {
+    let ints = [8, 6, 4].map(|kv_bits| compile_model(model, Some(tokenizer), kv_bits));
+    let ints = ints.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (synthetic_roms, text_roms) = (synthetic_grid(), text_grid());
+    let steps = synthetic::steps(&synthetic::CONTEXTS) + (ints.len() * text_roms.len() + 1) as u64;
+    let progress = Progress::new(steps, "ROM sweep");
+    let tick = || progress.tick();
+    let (rows, values) = synthetic::run(&synthetic_roms, &synthetic::CONTEXTS, SEED, &tick);
+    let (text, text_floor) = sweep::text::run(model, &ints, &text_roms, documents, &tick)?;
+    progress.finish();
+    let breaks = sweep::breaks(&rows);
+    let sweep = Sweep { kind: "measured", seed: SEED, synthetic: rows, values, text, text_floor, breaks };
+    let tokens: usize = documents.iter().map(|d| d.len() - 1).sum();
+    let command = format!(
+        "tritforge accuracy --model {} --text {}{} --sweep-rom --out {}",
+        args.model.display(),
+        args.text.display(),
+        args.docs.map_or(String::new(), |n| format!(" --docs {n}")),
+        out.display()
+    );
+    let subtitle =
+        format!("measured; text: {tokens} tokens of {}; synthetic scores: seed {SEED}; colour = bits an entry", args.text.display());
+    let files = [
+        ("rom-synthetic.csv", sweep::table::synthetic_csv(&sweep)),
+        ("rom-text.csv", sweep::table::text_csv(&sweep)),
+        ("rom-sweep.md", sweep::table::markdown(&sweep, &command)),
+        ("rom-sweep.svg", sweep::plot::svg(&sweep, &subtitle)?),
+    ];
+    let mut text = args.json.text();
+    for (name, content) in &files {
+        let path = out.join(name);
+        output::write_file(&path, content.as_bytes())?;
+        writeln!(text, "{}", path.display()).context("cannot write to standard output")?;
+    }
+    args.json.write(&sweep)?;
+    Ok(Outcome::Held)
 }
 
 /// log2 of the entries, and the bits; refused outside the contract's ranges.

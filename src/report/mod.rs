@@ -2,4 +2,5 @@
 
 pub mod accuracy;
 pub mod cycles;
+pub mod sweep;
 pub mod timeline;
