@@ -9,7 +9,7 @@ use super::{
     tools,
 };
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tritforge_spec::{bits::Bits, block::Port};
 
 /// Cycles in the wave before the mismatch, and after it with the last inputs held.
@@ -97,13 +97,20 @@ pub(super) fn values(port: &Port, expected: &[u64], found: &[u64]) -> String {
     )
 }
 
-/// The command that runs the current test again with `seed`.
+/// The command that runs the current test, or the current program, again with `seed`.
 fn repeat(seed: u64) -> String {
-    let exe = std::env::args().next().unwrap_or_default();
-    let stem = std::path::Path::new(&exe).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    // Cargo appends a hash to the name of a test binary.
+    let mut arguments = std::env::args();
+    let exe = arguments.next().unwrap_or_default();
+    let path = Path::new(&exe);
+    let seed = format!("TRITFORGE_SEED={seed:#x}");
+    if path.parent().and_then(Path::file_name).is_none_or(|folder| folder != "deps") {
+        return format!("{seed} {exe} {}", arguments.collect::<Vec<_>>().join(" "));
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    // Cargo appends a hash to the name of a test binary, and names its package at run time.
     let binary = stem.rsplit_once('-').map_or(stem.as_str(), |(name, _)| name);
+    let package = std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| env!("CARGO_PKG_NAME").to_owned());
     let thread = std::thread::current();
     let test = thread.name().unwrap_or_default();
-    format!("TRITFORGE_SEED={seed:#x} cargo test -p tritforge-testbench --test {binary} {test} -- --exact --nocapture")
+    format!("{seed} cargo test -p {package} --test {binary} {test} -- --exact --nocapture")
 }

@@ -1,0 +1,70 @@
+//! The harness itself: what it must notice, what it must say, and that its build flavours are the same hardware.
+
+use tritforge_sim::block::skid::SkidBlock;
+use tritforge_spec::{
+    bits::Bits,
+    block::{Contract, Dir, skid::Params},
+    stall::hash,
+};
+use tritforge_testbench::harness::{Case, Design, Dut, Flavor, Library, Lockstep, Stall, library};
+
+const PARAMS: Params = Params { width: 8 };
+
+/// The report of a run of `skid` with `from` replaced by `to`, under both stalls; `None` without Verilator.
+fn report_of_fault(from: &str, to: &str) -> Option<String> {
+    let design = Design::of(&PARAMS).unwrap().with_fault(from, to).unwrap();
+    let rtl = Lockstep::<SkidBlock>::with_design(&PARAMS, design)?;
+    let sent: Vec<Bits> = (0..200).map(|i| Bits::from_u64(8, hash(1, 2, i))).collect();
+    let case = Case { stall: Stall::Both, ..Case::plain() };
+    let report = rtl.bench(&case).input("in", &sent, |i, w| i.in_data = w.clone()).try_run().err();
+    Some(report.expect("the fault went unseen"))
+}
+
+#[test]
+fn an_output_that_moves_with_an_input_of_the_same_cycle_is_refused() {
+    let Some(report) = report_of_fault("out_data  = head_q", "out_data  = out_valid ? head_q : in_data") else { return };
+    assert!(report.contains("port out_data depends on an input of the same cycle"), "{report}");
+}
+
+#[test]
+fn a_report_names_cycle_port_values_seed_and_the_command_to_repeat_it() {
+    let Some(report) = report_of_fault("count_q + 2'd1", "count_q + 2'd2") else { return };
+    for part in
+        ["skid", "cycle", "port in_ready [1 bits]: expected 1 (model), found 0 (RTL)", "stalls Both", "TRITFORGE_SEED=0x", "--test harness"]
+    {
+        assert!(report.contains(part), "{part:?} is missing in\n{report}");
+    }
+    let this_test = "a_report_names_cycle_port_values_seed_and_the_command_to_repeat_it";
+    assert!(report.contains(&format!("{this_test} -- --exact")), "{report}");
+}
+
+#[test]
+fn every_build_flavour_is_the_same_hardware() {
+    let design = Design::of(&PARAMS).unwrap();
+    let words = |dir| design.ports_of(dir).map(|p| p.width.div_ceil(64)).sum::<usize>();
+    let (ins, outs) = (words(Dir::In), words(Dir::Out));
+    let traces: Vec<Vec<u64>> = [Flavor::Test, Flavor::Wave, Flavor::Fast]
+        .into_iter()
+        .filter_map(|flavor| {
+            let path = library(&design, flavor).unwrap()?;
+            let mut dut = Dut::new(&Library::load(&path, ins, outs).unwrap(), None);
+            let mut out = vec![0; outs];
+            let mut trace = Vec::new();
+            for cycle in 0..500u64 {
+                // rst, in_valid, in_data, out_ready in the order of the contract.
+                let draw = |what| hash(3, what, cycle);
+                dut.set(&[(cycle < 2) as u64, draw(0) & 1, draw(1) & 0xff, draw(2) & 1]);
+                dut.low();
+                dut.high();
+                dut.get(&mut out);
+                // in_ready, out_valid, out_data: the last means nothing while the one before is low.
+                let data = if out[1] != 0 { out[2] } else { 0 };
+                trace.extend([out[0], out[1], data]);
+            }
+            Some(trace)
+        })
+        .collect();
+    assert_eq!(design.ports, PARAMS.ports());
+    assert!(traces.windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(traces.iter().all(|t| t.iter().any(|&v| v != 0)));
+}
