@@ -271,8 +271,7 @@ fn run(p: &block::attn::Params, passes: &[Pass], stalls: Option<u64>) -> (Vec<i6
 }
 
 fn params(group: usize, kv_heads: usize, head_dim: usize, vec: usize, kv_bits: usize, word_bits: usize) -> block::attn::Params {
-    let codes_per_word = word_bits / kv_bits / vec * vec;
-    block::attn::Params { group, kv_heads, head_dim, batch: 4, vec, kv_bits, word_bits, codes_per_word }
+    block::attn::Params::from_widths(group, kv_heads, head_dim, 4, vec, kv_bits, word_bits)
 }
 
 fn shapes() -> Vec<block::attn::Params> {

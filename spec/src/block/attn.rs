@@ -66,6 +66,11 @@ impl From<&Hw> for Params {
 }
 
 impl Params {
+    /// A shape from its widths alone; `codes_per_word` as the memory layout has it.
+    pub fn from_widths(group: usize, kv_heads: usize, head_dim: usize, batch: usize, vec: usize, kv_bits: usize, word_bits: usize) -> Self {
+        let codes_per_word = word_bits / kv_bits / vec * vec;
+        Self { group, kv_heads, head_dim, batch, vec, kv_bits, word_bits, codes_per_word }
+    }
     /// NW: super-words of a vector.
     pub fn kv_words(&self) -> usize {
         self.head_dim.div_ceil(self.codes_per_word)
@@ -146,10 +151,7 @@ impl Contract for Params {
     fn examples() -> Vec<Self> {
         // G, HK, HD, batch, vec, bits of a code, W.
         [(2, 2, 32, 2, 4, 8, 128), (4, 1, 64, 1, 4, 8, 512), (1, 1, 80, 3, 1, 6, 128), (5, 2, 128, 4, 4, 4, 384)]
-            .map(|(group, kv_heads, head_dim, batch, vec, kv_bits, word_bits)| {
-                let codes_per_word = word_bits / kv_bits / vec * vec;
-                Self { group, kv_heads, head_dim, batch, vec, kv_bits, word_bits, codes_per_word }
-            })
+            .map(|(g, hk, hd, batch, vec, kvb, w)| Self::from_widths(g, hk, hd, batch, vec, kvb, w))
             .into()
     }
 }
