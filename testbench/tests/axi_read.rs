@@ -6,12 +6,12 @@ use tritforge_sim::{
 };
 use tritforge_spec::{
     bits::Bits,
-    block::{Contract, axi_read::Params, axi_read_port},
+    block::{Contract, axi_read::Params},
     stall::hash,
 };
 use tritforge_testbench::{
     axi::{Behind, bases, memories, word_at},
-    harness::{Bench, Case, Environment, Lockstep, Stall},
+    harness::{Bench, Case, Design, Environment, Lockstep, Stall, four_state},
 };
 
 /// off, beats, dest.
@@ -23,7 +23,7 @@ const BEATS: u64 = 512;
 
 /// `dests` first .. last + 1 for the segments of one stream.
 fn segments(p: &Params, n: u64, seed: u64, dests: std::ops::Range<u64>) -> Vec<Seg> {
-    let longest = (2 * p.port.burst as u64 + 3).min(60);
+    let longest = (2 * p.port.burst as u64 + 3).min(150);
     let one = |i| {
         let beats = hash(seed, 2, i) % longest;
         let dest = dests.start + hash(seed, 3, i) % (dests.end - dests.start);
@@ -119,8 +119,7 @@ fn after_stop_and_idle_it_can_be_reset_while_the_memory_runs_on() {
 }
 
 fn kv260_like() -> Params {
-    let port = axi_read_port::Params { port_bits: 128, burst: 16, outstanding: 8, w_depth: 256, x_depth: 256 };
-    Params { ports: 2, port }
+    Params::examples().swap_remove(0)
 }
 
 #[test]
@@ -188,5 +187,15 @@ fn the_first_failed_beat_is_kept_with_its_port_and_address() {
         let port0 = if (50..90).contains(&i) { Bits::zeros(128) } else { good.slice(0, 128) };
         let port1 = if i == 40 { Bits::zeros(128) } else { good.slice(128, 128) };
         assert_eq!((word.slice(0, 128), word.slice(128, 128)), (port0, port1), "word {i}");
+    }
+}
+
+#[test]
+fn nothing_undefined_leaves_it_in_four_state_simulation() {
+    let design = Design::of(&Params::examples()[0]).unwrap();
+    // Distributed and block RAM.
+    for depth in [8, 70] {
+        let Some(said) = four_state(&design, "axi_read_x", &[("DEPTH", depth)]).unwrap() else { return };
+        assert_eq!(said, "PASS 21 9", "DEPTH {depth}");
     }
 }

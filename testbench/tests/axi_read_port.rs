@@ -20,7 +20,7 @@ type Seg = (u32, u32);
 const BEATS: u64 = 1024;
 
 fn segments(p: &Params, n: u64, seed: u64) -> Vec<Seg> {
-    let longest = (2 * p.burst as u64 + 3).min(80);
+    let longest = (2 * p.burst as u64 + 3).min(150);
     let one = |i| {
         let beats = hash(seed, 2, i) % longest;
         ((hash(seed, 1, i) % (BEATS - beats)) as u32, beats as u32)
@@ -64,11 +64,12 @@ fn both_streams_deliver_their_segments_in_order_from_every_memory_under_every_st
 #[test]
 fn a_beat_arrives_every_cycle_once_the_latency_is_covered() {
     // 4 bursts of 16 in flight cover a latency up to 48 cycles; single-beat bursts need as many in flight as the latency.
-    for (burst, outstanding, latency) in [(16, 4, 1), (16, 4, 40), (1, 64, 1), (1, 64, 50)] {
-        let params = Params { port_bits: 128, burst, outstanding, w_depth: 128, x_depth: 64 };
+    for (example, latency) in [(0, 1), (0, 40), (1, 1), (1, 50)] {
+        let params = Params::examples().swap_remove(example);
+        let bits = params.port_bits;
         let Some(rtl) = Lockstep::<AxiReadPort>::new(&params) else { return };
         let timing = Timing::Fixed { latency, beats: 1, cycles: 1, outstanding: 64 };
-        let behind = Behind::new(MemConfig { timing, ..MemConfig::ideal(1, 128) }, vec![0], 1024 * 16);
+        let behind = Behind::new(MemConfig { timing, ..MemConfig::ideal(1, bits) }, vec![0], 1024 * 16);
         let w = [(0, 1000)];
         let run = bench(&rtl, &Case::plain(), &w, &[]).environment(behind).run();
         // Segment taken in cycle 0; burst generator 3, AR register 1 (accepted there), memory, R register 1, FIFO in block RAM 2.
@@ -80,9 +81,9 @@ fn a_beat_arrives_every_cycle_once_the_latency_is_covered() {
 
 #[test]
 fn no_more_is_asked_for_than_the_fifo_holds_and_auxiliary_data_pass_waiting_weights() {
-    let params = Params { port_bits: 64, burst: 4, outstanding: 3, w_depth: 70, x_depth: 9 };
+    let params = Params::examples().swap_remove(0);
     let Some(rtl) = Lockstep::<AxiReadPort>::new(&params) else { return };
-    let behind = Behind::new(MemConfig::ideal(1, 64), vec![0], BEATS as usize * 8);
+    let behind = Behind::new(MemConfig::ideal(1, 128), vec![0], BEATS as usize * 16);
     let (w, x) = ([(0, 1000)], [(200, 50)]);
     let mut behind_drive = behind.clone();
     let run = bench(&rtl, &Case::plain(), &w, &x)
@@ -93,8 +94,8 @@ fn no_more_is_asked_for_than_the_fifo_holds_and_auxiliary_data_pass_waiting_weig
         })
         .until(|cycle, _| cycle == 300)
         .run();
-    assert_eq!(run.values("x", |o| o.x_data.clone()), expected(&x, 0, 8));
-    // 17 bursts of 4 fit into 70 beats; x is all there.
+    assert_eq!(run.values("x", |o| o.x_data.clone()), expected(&x, 0, 16));
+    // 8 bursts of 16 fill the 128 beats of the weights' FIFO; x is all there.
     assert!(run.beats("w").is_empty());
     assert!(behind.memory.borrow().idle());
     behind.assert_rules_held();
@@ -121,7 +122,7 @@ fn after_stop_and_quiet_the_port_can_be_reset_while_the_memory_runs_on() {
 
 #[test]
 fn a_failed_beat_is_zero_and_reported_with_its_address_and_costs_no_cycle() {
-    let params = Params { port_bits: 128, burst: 16, outstanding: 4, w_depth: 64, x_depth: 64 };
+    let params = Params::examples().swap_remove(0);
     let Some(rtl) = Lockstep::<AxiReadPort>::new(&params) else { return };
     let w = [(0, 100)];
     let mut cycles = Vec::new();

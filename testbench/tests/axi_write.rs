@@ -6,12 +6,12 @@ use tritforge_sim::{
 };
 use tritforge_spec::{
     bits::Bits,
-    block::{Contract, axi_write::Params, axi_write_port},
+    block::{Contract, axi_write::Params},
     stall::hash,
 };
 use tritforge_testbench::{
     axi::{Behind, bases, byte_at, memories},
-    harness::{Bench, Case, Environment, Lockstep, Stall},
+    harness::{Bench, Case, Design, Environment, Lockstep, Stall, four_state},
 };
 
 type Seg = (u32, u32);
@@ -28,7 +28,7 @@ struct Writes {
 
 impl Writes {
     fn new(p: &Params, n: u64, seed: u64) -> Self {
-        let (half, longest) = (WORDS / 2, (p.port.burst as u64 + 3).min(40));
+        let (half, longest) = (WORDS / 2, (p.port.burst as u64 + 3).min(140));
         let segs = [0, 1].map(|client| {
             let one = |i| {
                 let beats = hash(seed, 2 + client, i) % longest;
@@ -127,7 +127,7 @@ fn after_stop_and_idle_it_can_be_reset_while_the_memory_runs_on() {
 }
 
 fn two_ports() -> Params {
-    Params { ports: 2, port: axi_write_port::Params { port_bits: 128, burst: 16, outstanding: 32 } }
+    Params::examples().swap_remove(0)
 }
 
 /// Cycles in which W beats of port 0 passed, with the super-word that they belong to.
@@ -198,4 +198,14 @@ fn the_first_failed_burst_is_kept_with_its_port_and_address() {
         .run();
     assert_eq!(last, (true, true, 1, (1 << 32) + 16 * 16));
     assert_eq!(at_idle, Some(true), "the error is known when idle rises");
+}
+
+#[test]
+fn nothing_undefined_leaves_it_in_four_state_simulation() {
+    let design = Design::of(&Params::examples()[0]).unwrap();
+    // Distributed and block RAM.
+    for depth in [16, 70] {
+        let Some(said) = four_state(&design, "axi_write_x", &[("DEPTH", depth)]).unwrap() else { return };
+        assert_eq!(said, "PASS 9", "DEPTH {depth}");
+    }
 }

@@ -6,10 +6,7 @@ use tritforge_sim::{
 };
 use tritforge_spec::{
     bits::{Bits, mask},
-    block::{
-        Contract,
-        axi_write_port::{OUTSTANDING, Params},
-    },
+    block::{Contract, axi_write_port::Params},
     stall::hash,
 };
 use tritforge_testbench::{
@@ -24,7 +21,7 @@ const BEATS: u64 = 512;
 
 /// Segments, and the beats of all of them; strobes all, some or none.
 fn writes(p: &Params, n: u64, seed: u64) -> (Vec<Seg>, Vec<Beat>) {
-    let longest = (2 * p.burst as u64 + 3).min(60);
+    let longest = (2 * p.burst as u64 + 3).min(150);
     let one = |i| {
         let beats = hash(seed, 2, i) % longest;
         ((hash(seed, 1, i) % (BEATS - beats)) as u32, beats as u32)
@@ -107,7 +104,7 @@ fn w_cycles(params: &Params, config: MemConfig, segs: &[Seg], beats: &[Beat]) ->
 
 #[test]
 fn a_beat_is_written_every_cycle_in_long_and_in_short_bursts() {
-    let params = Params { port_bits: 128, burst: 16, outstanding: OUTSTANDING };
+    let params = Params::examples().swap_remove(0);
     let timing = Timing::Fixed { latency: 25, beats: 1, cycles: 1, outstanding: 64 };
     let config = || MemConfig { timing, ..MemConfig::ideal(1, 128) };
     let beats: Vec<Beat> = (0..512).map(|i| (Bits::from_u64(128, i), 0xffff)).collect();
@@ -126,7 +123,7 @@ fn a_beat_is_written_every_cycle_in_long_and_in_short_bursts() {
 
 #[test]
 fn a_burst_is_announced_only_when_its_data_are_here_so_stop_never_leaves_one_open() {
-    let params = Params { port_bits: 128, burst: 16, outstanding: OUTSTANDING };
+    let params = Params::examples().swap_remove(0);
     let Some(rtl) = Lockstep::<AxiWritePort>::new(&params) else { return };
     let mut behind = Behind::new(MemConfig::ideal(1, 128), vec![0], 2048 * 16);
     // 40 beats are promised, 39 come.
@@ -164,7 +161,7 @@ fn after_stop_and_quiet_the_port_can_be_reset_while_the_memory_runs_on() {
 
 #[test]
 fn a_burst_answered_with_an_error_is_reported_with_its_address() {
-    let params = Params { port_bits: 128, burst: 16, outstanding: OUTSTANDING };
+    let params = Params::examples().swap_remove(0);
     let Some(rtl) = Lockstep::<AxiWritePort>::new(&params) else { return };
     let mut config = MemConfig::ideal(1, 128);
     config.errors = vec![16 * 20..16 * 21, 16 * 47..16 * 48];

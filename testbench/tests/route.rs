@@ -52,9 +52,9 @@ fn a_word_a_cycle_one_cycle_after_it_was_taken_whatever_the_dest() {
 
 #[test]
 fn an_output_that_does_not_take_its_word_holds_the_words_behind() {
-    let params = Params { width: 32 };
+    let params = Params { width: 128 };
     let Some(rtl) = Lockstep::<Route>::new(&params) else { return };
-    let sent: Vec<(u8, Bits)> = [0, 1, 0, 0].into_iter().map(|d| (d, Bits::from_u64(32, d as u64))).collect();
+    let sent: Vec<(u8, Bits)> = [0, 1, 0, 0].into_iter().map(|d| (d, Bits::from_u64(128, d as u64))).collect();
     let fill = |i: &mut In, w: &(u8, Bits)| (i.in_dest, i.in_data) = (w.0, w.1.clone());
     let run =
         rtl.bench(&Case::plain()).input("in", &sent, fill).environment(|cycle: u64, _: &Out, i: &mut In| i.o1_ready = cycle >= 10).run();

@@ -74,7 +74,12 @@ impl Contract for Params {
     }
 
     fn examples() -> Vec<Self> {
-        let port = axi_read_port::Params::examples();
-        [(1, 0), (3, 1), (4, 2), (2, 3)].map(|(ports, i)| Self { ports, port: port[i].clone() }).into()
+        // As the KV260-class configuration but with two ports; the smallest queues; long bursts in odd depths.
+        [(2, 128, 16, 8, 256, 256), (3, 32, 1, 1, 3, 2), (1, 64, 128, 3, 200, 129)]
+            .map(|(ports, port_bits, burst, outstanding, w_depth, x_depth)| Self {
+                ports,
+                port: axi_read_port::Params { port_bits, burst, outstanding, w_depth, x_depth },
+            })
+            .into()
     }
 }

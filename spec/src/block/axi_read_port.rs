@@ -66,7 +66,7 @@ impl Contract for Params {
     }
 
     fn examples() -> Vec<Self> {
-        [(128, 16, 4, 64, 64), (32, 1, 1, 3, 2), (64, 4, 3, 70, 9), (256, 128, 2, 256, 128)]
+        [(128, 16, 4, 128, 64), (32, 1, 64, 65, 2), (64, 128, 3, 200, 129)]
             .map(|(port_bits, burst, outstanding, w_depth, x_depth)| Self { port_bits, burst, outstanding, w_depth, x_depth })
             .into()
     }

@@ -56,7 +56,8 @@ impl Contract for Params {
     }
 
     fn examples() -> Vec<Self> {
-        let port = axi_write_port::Params::examples();
-        [(1, 0), (3, 1), (4, 2), (2, 3)].map(|(ports, i)| Self { ports, port: port[i].clone() }).into()
+        [(2, 128, 16, axi_write_port::OUTSTANDING), (3, 32, 1, 2), (1, 64, 128, 5)]
+            .map(|(ports, port_bits, burst, outstanding)| Self { ports, port: axi_write_port::Params { port_bits, burst, outstanding } })
+            .into()
     }
 }
