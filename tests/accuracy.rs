@@ -76,6 +76,35 @@ fn bars_hold_on_own_stories() {
     assert_eq!(bars::missed(&result), [""; 0]);
     assert_eq!((result.variants.whole.saturations, result.variants.attention.saturations), (0, 0));
     assert!(result.variants.whole.top1 > 0.97 && result.variants.whole.ratio_se.is_some());
+    let recall: Vec<f64> = result.shortlist.iter().map(|r| r.recall).collect();
+    assert!(recall.is_sorted() && recall.len() == 5 && recall[4] > 0.99, "{recall:?}");
+    assert_eq!(keys(&serde_json::to_value(&result).unwrap()), KEYS);
+}
+
+/// The JSON that scripts rely on: every key, in order; lists and stages by their first entry.
+const KEYS: &str = "documents floor{f32{flips flips_sure ratio top1} kv8{flips flips_sure ratio top1}} kind \
+    numerics{attn_frac kv_bits res_frac rom_bits rom_log2} predictions shortlist[{n recall}] \
+    variants{attention{flips flips_sure kl ppl_float ppl_int ratio ratio_se saturations \
+    stages{attn_norm{bound elements rms share worst} attn_out attn_resid attn_sub_norm k_rope kq kq_soft kqv q_rope v} top1} \
+    whole{flips flips_sure kl ppl_float ppl_int ratio ratio_se saturations \
+    stages{attn_norm{bound elements rms share worst} attn_out attn_resid attn_sub_norm ffn_act ffn_gate ffn_norm ffn_out ffn_sub_norm ffn_up \
+    k_rope kq kq_soft kqv l_out q_rope result_norm result_output v} top1}}";
+
+fn keys(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Object(map) => {
+            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+            let of_stages = sorted.contains_key("attn_norm");
+            let each = sorted.iter().enumerate().map(|(i, (key, value))| {
+                let inner = if of_stages && i > 0 { String::new() } else { keys(value) };
+                if inner.is_empty() || inner.starts_with('[') { format!("{key}{inner}") } else { format!("{key}{{{inner}}}") }
+            });
+            each.collect::<Vec<_>>().join(" ")
+        }
+        Value::Array(list) => list.first().map_or(String::new(), |v| format!("[{{{}}}]", keys(v))),
+        _ => String::new(),
+    }
 }
 
 #[test]

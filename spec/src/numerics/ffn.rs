@@ -67,11 +67,11 @@ pub fn relu_squared(g: i32, u: i32) -> i128 {
     h
 }
 
-/// `g · σ(g) · u`: signed 61, with 16 fraction bits of σ in it.
+/// `g · σ(g) · u`: signed 59, with 16 fraction bits of σ in it.
 pub fn silu(rom: &SigmaRom, g: i32, u: i32, s_g: Scale) -> i128 {
     debug_assert!(fits_signed(g.into(), 22) && fits_signed(u.into(), 22));
     let h = i128::from(g) * i128::from(rom.sigma(g, s_g)) * i128::from(u);
-    debug_assert!(fits_signed(h, 61));
+    debug_assert!(fits_signed(h, 59));
     h
 }
 
@@ -99,7 +99,7 @@ pub fn float_norm_quantise(h: &[Element], gain: &[i32], s_h: Scale, c_eps: Scale
 
     let e_max = h.iter().filter(|h| h.m != 0).map(|h| i32::from(h.e)).max().unwrap_or(0);
     let ss: u64 = h.iter().map(|h| (shr(h.m.into(), e_max - i32::from(h.e)) as u64).pow(2)).sum();
-    debug_assert!(fits_unsigned(ss.into(), 47));
+    debug_assert!(fits_unsigned(ss.into(), 46));
     let (square, s0) = s_h.mul_sat(s_h);
     let (t, s1) = c_eps.div_sat(square);
     // A left shift of 48 or more takes a 16-bit mantissa to 2^63 or beyond.

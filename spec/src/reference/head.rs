@@ -17,13 +17,17 @@ impl Reference<'_> {
         logits
     }
 
+    /// Logits of every row from the first plane alone (`acc = 81 · plane`): what the shortlist is drawn from.
+    pub fn head_first_plane(&self, x: &[i32], saturations: &mut Saturations) -> Vec<i32> {
+        let (q8, s_x) = quantised(&self.model.head.norm, x, saturations);
+        let (plane, weight) = (&self.model.head.planes[0], 3i32.pow(PLANES as u32 - 1));
+        (0..self.model.vocab).map(|r| self.scaled_logit(weight * dot(plane.row(r), &q8), r, s_x, saturations)).collect()
+    }
+
     /// Full logits of the `n` rows whose first plane gives the largest logits (ties to the lower id), None for all others.
     pub fn head_shortlist(&self, x: &[i32], n: usize, saturations: &mut Saturations) -> Vec<Option<i32>> {
+        let first = self.head_first_plane(x, saturations);
         let (q8, s_x) = quantised(&self.model.head.norm, x, saturations);
-        let weight = 3i32.pow(PLANES as u32 - 1);
-        let head = &self.model.head;
-        let first: Vec<i32> =
-            (0..self.model.vocab).map(|r| self.scaled_logit(weight * dot(head.planes[0].row(r), &q8), r, s_x, saturations)).collect();
         let mut logits = vec![None; self.model.vocab];
         for r in shortlist(&first, n) {
             logits[r] = Some(self.row_logit(r, &q8, s_x, saturations));

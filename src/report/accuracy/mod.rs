@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::Serialize;
+use tritforge_spec::numerics::head;
 use tritforge_spec::reference::{IntModel, KvCache, Reference, Saturations};
 
 use crate::model::judge::{Judge, Options};
@@ -105,6 +106,17 @@ pub struct Accuracy {
     pub variants: Variants,
     /// Floor.
     pub floor: Floors,
+    /// Recall of the head's shortlist.
+    pub shortlist: Vec<Recall>,
+}
+
+/// How often the shortlist holds the full head's arg-max; over the predictions of the whole integer model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Recall {
+    /// Rows that get their full logit.
+    pub n: usize,
+    /// Share of predictions whose full arg-max is among them.
+    pub recall: f64,
 }
 
 /// Perplexity and flips of each document, and the saturations on the way.
@@ -164,6 +176,12 @@ pub fn measure(
             found
         })
         .collect::<Result<Vec<_>, ModelError>>()?;
+    let ranks = documents.par_iter().map(|ids| {
+        let found = shortlist_ranks(&reference, ids);
+        tick();
+        found
+    });
+    let ranks = ranks.collect::<Result<Vec<_>, ModelError>>()?.concat();
     let all_stages = stages::merge(stages);
     let attention_stages = all_stages.iter().filter(|(name, _)| stages::ATTENTION.contains(name)).map(|(&n, e)| (n, *e)).collect();
     Ok(Accuracy {
@@ -173,11 +191,34 @@ pub fn measure(
         numerics: Numerics { rom_log2: rom.0, rom_bits: rom.1, kv_bits: int.kv_bits, res_frac: int.res_frac, attn_frac: int.attn_frac },
         variants: Variants { attention: variant(&attention, attention_stages), whole: variant(&whole, all_stages) },
         floor: Floors { f32: floor(&f32.0), kv8: floor(&kv8.0) },
+        shortlist: recall(&ranks, int.vocab),
     })
 }
 
 /// Ticks a document.
-pub const STEPS: usize = 6;
+pub const STEPS: usize = 7;
+
+/// Lengths of the shortlist that are measured, as far as the vocabulary reaches.
+const SHORTLISTS: [usize; 6] = [1, 4, 16, 64, 256, 1024];
+
+/// For each prediction, how many rows the first plane puts before the full head's arg-max.
+fn shortlist_ranks(reference: &Reference<'_>, ids: &[u32]) -> Result<Vec<usize>, ModelError> {
+    let mut ignored = Saturations::default();
+    let x = reference.body(ids, &mut KvCache::new(reference.model), &mut (), &mut ignored).map_err(hybrid::refused)?;
+    let rows = x.chunks_exact(reference.model.shape.dim).take(ids.len() - 1);
+    let ranks = rows.map(|x| {
+        let best = head::arg_max(&reference.head_full(0, x, &mut (), &mut ignored)).unwrap_or(0);
+        let first = reference.head_first_plane(x, &mut ignored);
+        // Ties go to the lower id.
+        first.iter().enumerate().filter(|&(id, &l)| l > first[best] || (l == first[best] && id < best)).count()
+    });
+    Ok(ranks.collect())
+}
+
+fn recall(ranks: &[usize], vocab: usize) -> Vec<Recall> {
+    let held = |n: usize| ranks.iter().filter(|&&rank| rank < n).count() as f64 / ranks.len() as f64;
+    SHORTLISTS.iter().filter(|&&n| n < vocab).map(|&n| Recall { n, recall: held(n) }).collect()
+}
 
 /// Logits of the whole integer model in the judge's unit.
 ///

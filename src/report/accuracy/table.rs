@@ -29,6 +29,8 @@ pub fn text(a: &Accuracy) -> String {
     floor(&mut out, "floor: int8 KV, resid.", &a.floor.kv8, a.variants.whole.ppl_float);
     variant(&mut out, "attention in integers", &a.variants.attention);
     variant(&mut out, "whole in integers", &a.variants.whole);
+    let recalls: Vec<String> = a.shortlist.iter().map(|r| format!("{:.2} % at {}", 100.0 * r.recall, r.n)).collect();
+    let _ = writeln!(out, "\nhead's shortlist holds the full arg-max: {}", recalls.join(", "));
     let _ = writeln!(out, "\n{:16} {:>11} {:>11} {:>7} {:>11} {:>11}", "stage", "worst", "its bound", "share", "rms", "elements");
     for (name, e) in &a.variants.whole.stages {
         let _ = writeln!(out, "{name:16} {:>11.3e} {:>11.3e} {:>7.3} {:>11.3e} {:>11}", e.worst, e.bound, e.share, e.rms, e.elements);
