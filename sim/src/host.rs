@@ -41,6 +41,10 @@ pub enum Op {
     SpoilX,
     /// Notes the cycle in the results.
     Mark,
+    /// Puts bytes in super-word order at a super-word.
+    Load(u32, Vec<u8>),
+    /// Does nothing for this many cycles.
+    Wait(u64),
 }
 
 /// What an operation gave.
@@ -115,6 +119,7 @@ pub struct Bench {
     pub results: Vec<Outcome>,
     address_taken: bool,
     data_taken: bool,
+    waited: u64,
     image: Vec<u8>,
 }
 
@@ -130,6 +135,7 @@ impl Bench {
             results: Vec::new(),
             address_taken: false,
             data_taken: false,
+            waited: 0,
             image: image.bytes.clone(),
         };
         bench.load(0, &image.bytes);
@@ -153,7 +159,7 @@ impl Bench {
     pub fn restart(&mut self) {
         self.ops = self.all.clone();
         self.results.clear();
-        (self.address_taken, self.data_taken) = (false, false);
+        (self.address_taken, self.data_taken, self.waited) = (false, false, 0);
         self.memory.reset_ports();
         let image = std::mem::take(&mut self.image);
         self.load(0, &image);
@@ -228,6 +234,11 @@ impl Bench {
                     self.load(self.layout.x_out, &bytes);
                     self.ops.pop_front();
                 }
+                Some(Op::Load(..)) => {
+                    if let Some(Op::Load(off, bytes)) = self.ops.pop_front() {
+                        self.load(off, &bytes);
+                    }
+                }
                 Some(Op::Mark) => {
                     self.results.push(Outcome::Cycle(cycle));
                     self.ops.pop_front();
@@ -273,6 +284,12 @@ impl Bench {
                 }
             }
             Some(&Op::WaitIrq) => out.irq,
+            Some(&Op::Wait(cycles)) => {
+                self.waited += 1;
+                let over = self.waited >= cycles;
+                self.waited = if over { 0 } else { self.waited };
+                over
+            }
             _ => false,
         };
         if finished {

@@ -2,3 +2,4 @@
 
 pub mod axi;
 pub mod harness;
+pub mod machine;

@@ -1,0 +1,225 @@
+//! The whole accelerator in lockstep: the top of the cycle model and the Verilated top beside each other, behind the same memory and
+//! the same host, on passes whose results the integer reference has computed.
+
+use crate::harness::{Case, Design, Environment, Lockstep, Stall};
+use anyhow::{Result, ensure};
+use std::{cell::RefCell, rc::Rc};
+use tritforge_rtl::bundle;
+use tritforge_sim::{
+    clocked::PowerUp,
+    host::{self, Bench, Op, Outcome},
+    memory::{MemConfig, Memory, Timing},
+    top::{In, Out, Top},
+};
+use tritforge_spec::{
+    block::Contract,
+    descriptor::{self, Descriptor},
+    hw::{Hw, KV_BLOCK},
+    image::{Image, Layout},
+    reference::LayerCache,
+    stall::hash,
+    top::Params,
+};
+
+/// One pass: what goes in, what must come out.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    pub layer: usize,
+    pub pos: usize,
+    /// tokens x D.
+    pub x: Vec<i32>,
+    /// tokens x D, from the integer reference.
+    pub y: Vec<i32>,
+}
+
+/// What is run: passes in order on an image; memory contents put there before the first.
+#[derive(Clone)]
+pub struct Job {
+    pub image: Image,
+    pub passes: Vec<Pass>,
+    pub preload: Vec<(u32, Vec<u8>)>,
+}
+
+/// Under which conditions.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    pub seed: u64,
+    pub timing: Timing,
+    /// Random pauses on every AXI channel.
+    pub stalls: bool,
+    pub power_up: PowerUp,
+    /// Hard resets at random cycles, memory ports reset too.
+    pub hard_resets: u32,
+    /// Soft resets through the register, in the middle of passes, the memory running on.
+    pub soft_resets: u32,
+}
+
+impl Conditions {
+    /// Conditions of a seed: every kind of memory, stalls and resets occurs.
+    pub fn of(seed: u64) -> Self {
+        let r = |what: u64, n: u64| hash(seed, what, 0) % n;
+        let timing = match r(1, 4) {
+            0 => Timing::Ideal,
+            k => Timing::Fixed {
+                latency: 1 + r(2, 60),
+                beats: 1 + r(3, 3) as u32,
+                cycles: 3 + (k as u32 - 1) % 2,
+                outstanding: 1 + r(4, 8) as usize,
+            },
+        };
+        Conditions {
+            seed,
+            timing,
+            stalls: r(5, 2) == 1,
+            power_up: if r(6, 3) == 0 { PowerUp::Zero } else { PowerUp::Random(seed) },
+            hard_resets: (r(7, 4) == 0) as u32,
+            soft_resets: (r(8, 3) == 0) as u32,
+        }
+    }
+}
+
+/// What a run compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    pub cycles: u64,
+    pub values: u64,
+}
+
+/// The top's design: leaves, emitted top, ROM files.
+///
+/// # Errors
+/// The wiring does not fit.
+pub fn design(params: &Params) -> Result<Design> {
+    Ok(Design {
+        top: tritforge_spec::top::STEM.to_owned(),
+        sources: bundle::sources(params)?,
+        params: Vec::new(),
+        roms: params.roms(),
+        ports: params.ports(),
+    })
+}
+
+/// Model and Verilated top of `hw`, built once. `None`, said aloud, without Verilator.
+///
+/// # Errors
+/// As [`design`].
+pub fn build(hw: &Hw) -> Result<Option<Lockstep<Top>>> {
+    let params = Params::from(hw);
+    Ok(Lockstep::with_design(&params, design(&params)?))
+}
+
+/// Bytes of a layer's cached positions in memory, by super-word, for one slot.
+pub fn cache_contents(hw: &Hw, layout: &Layout, layer: usize, cache: &LayerCache) -> Vec<(u32, Vec<u8>)> {
+    let kv = hw.kv();
+    let (word, per_word) = (hw.word_bits() / 8, kv.codes_per_word());
+    let mut loads = Vec::new();
+    for block in 0..cache.positions().div_ceil(KV_BLOCK) {
+        for head in 0..hw.shape.kv_heads {
+            let mut bytes = vec![0u8; kv.block_words() * word];
+            for i in 0..KV_BLOCK.min(cache.positions() - block * KV_BLOCK) {
+                for kind in 0..2 {
+                    let pos = block * KV_BLOCK + i;
+                    let (codes, scale) = if kind == 0 { cache.key(pos, head) } else { cache.value(pos, head) };
+                    let (at, lane) = kv.scale_at(kind, i);
+                    bytes[at * word + 4 * lane..][..4].copy_from_slice(&scale.to_bits().to_le_bytes());
+                    for (e, &code) in codes.iter().enumerate() {
+                        let first = (kv.vector_at(kind, i) + e / per_word) * word * 8 + e % per_word * kv.kv_bits;
+                        for bit in 0..kv.kv_bits {
+                            bytes[(first + bit) / 8] |= ((code >> bit & 1) as u8) << ((first + bit) % 8);
+                        }
+                    }
+                }
+            }
+            let page = layout.pages + block as u32 * layout.page_words;
+            loads.push((page + kv.block_at(layer, head) as u32, bytes));
+        }
+    }
+    loads
+}
+
+struct Peer(Rc<RefCell<Bench>>);
+
+impl Environment<Top> for Peer {
+    fn drive(&mut self, cycle: u64, out: &Out, input: &mut In) {
+        self.0.borrow_mut().drive(cycle, out, input);
+    }
+    fn reset(&mut self) {
+        self.0.borrow_mut().restart();
+    }
+}
+
+fn operations(hw: &Hw, job: &Job, conditions: &Conditions) -> Vec<Op> {
+    let layout = &job.image.layout;
+    let mut ops: Vec<Op> = job.preload.iter().map(|(off, bytes)| Op::Load(*off, bytes.clone())).collect();
+    ops.extend(host::setup(hw, layout));
+    for (i, pass) in job.passes.iter().enumerate() {
+        let tokens = pass.x.len() / hw.shape.dim;
+        let descriptor = Descriptor {
+            opcode: descriptor::Opcode::Attention as u8,
+            version: descriptor::VERSION,
+            layer: pass.layer as u8,
+            slot: 0,
+            pos: pass.pos as u16,
+            count: tokens as u8,
+            weights: layout.layers[pass.layer],
+            x_in: layout.x_in,
+            x_out: layout.x_out,
+        };
+        let run = host::run_pass(layout, vec![descriptor], pass.x.clone(), tokens);
+        if (i as u32) < conditions.soft_resets {
+            // The pass is begun, broken off at a random cycle, and then run from its start.
+            let cycles = 1 + hash(conditions.seed, 9, i as u64) % 4000;
+            ops.extend(run.iter().take_while(|op| **op != Op::WaitIrq).filter(|op| **op != Op::Mark).cloned());
+            ops.extend([Op::Wait(cycles), Op::Write("CONTROL", 1), Op::WaitIdle, Op::Write("IRQ_STATUS", 3)]);
+        }
+        ops.extend(run);
+    }
+    ops
+}
+
+/// Runs `job` under `conditions`: every output of every cycle compared, and every result with the reference's.
+///
+/// # Errors
+/// The report of the first difference: cycle, port, expected, found, seed, command, wave; or the first wrong result.
+pub fn run(rtl: &Lockstep<Top>, hw: &Hw, job: &Job, conditions: &Conditions) -> Result<Compared> {
+    let memory = MemConfig {
+        timing: conditions.timing,
+        stalls: conditions.stalls.then_some(conditions.seed),
+        max_burst: hw.config.burst,
+        ..MemConfig::ideal(hw.ports(), hw.port_bits())
+    };
+    let mut bench = Bench::new(hw, &job.image, Memory::new(memory)?);
+    bench.push(operations(hw, job, conditions));
+    let bench = Rc::new(RefCell::new(bench));
+    let done = Rc::clone(&bench);
+    let case = Case { stall: Stall::None, power_up: conditions.power_up, seed: conditions.seed, resets: conditions.hard_resets };
+    let result = rtl
+        .bench(&case)
+        .environment(Peer(Rc::clone(&bench)))
+        .until(move |_, _| done.borrow().done())
+        .max_cycles(50_000_000)
+        .try_run()
+        .map_err(anyhow::Error::msg)?;
+    let bench = bench.borrow();
+    if let Some(v) = bench.memory.violations().first() {
+        anyhow::bail!("AXI rule broken (seed {:#x}): {v:?}", conditions.seed);
+    }
+    let found: Vec<&Vec<i32>> = bench.results.iter().filter_map(|o| if let Outcome::X(x) = o { Some(x) } else { None }).collect();
+    ensure!(found.len() == job.passes.len(), "{} passes ended, expected {}", found.len(), job.passes.len());
+    let mut values = 0;
+    for (i, (pass, y)) in job.passes.iter().zip(found).enumerate() {
+        if let Some(e) = (0..pass.y.len()).find(|&e| y.get(e) != Some(&pass.y[e])) {
+            let (token, element) = (e / hw.shape.dim, e % hw.shape.dim);
+            anyhow::bail!(
+                "pass {i} (layer {}, position {}): token {token}, element {element}: the integer reference gives {}, hardware and cycle model give {:?}; seed {:#x}",
+                pass.layer,
+                pass.pos,
+                pass.y[e],
+                y.get(e),
+                conditions.seed
+            );
+        }
+        values += pass.y.len() as u64;
+    }
+    Ok(Compared { cycles: result.cycles, values })
+}

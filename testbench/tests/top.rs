@@ -1,0 +1,90 @@
+//! The whole accelerator: cycle model and Verilated RTL in lockstep on random models, every shape that the contract names, under random
+//! memories, stalls, power-up and resets; every result against the integer reference.
+
+use tritforge_sim::clocked::PowerUp;
+use tritforge_sim::memory::Timing;
+use tritforge_spec::{
+    config::AccelConfig,
+    hw::{AttnShape, Hw},
+    image::Image,
+    random::Rng,
+    reference::{AttnParams, KvCache, Reference, Saturations, random::RandomModel, random::residual_rows},
+};
+use tritforge_testbench::{
+    harness::Case,
+    machine::{self, Conditions, Job, Pass},
+};
+
+fn config(name: &str) -> AccelConfig {
+    let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    AccelConfig::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+struct Shape {
+    dim: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    context: usize,
+}
+
+/// A random model of one layer with passes of these lengths.
+fn job(config: &AccelConfig, s: &Shape, lengths: &[usize], seed: u64) -> (Hw, Job) {
+    let mut random = RandomModel::small(s.dim, s.heads, s.kv_heads, s.head_dim);
+    random.kv_bits = config.kv_bits;
+    let int = random.build(seed);
+    let hw = Hw::new(config.clone(), AttnShape { context: s.context, ..random.shape.clone() }).unwrap();
+    let layers: Vec<&AttnParams> = int.layers.iter().map(|l| &l.attn).collect();
+    let image = Image::build(&hw, &layers, 0).unwrap();
+    let reference = Reference::new(&int, hw.config.rom_log2, hw.config.rom_bits);
+    let (mut cache, mut rng) = (KvCache::new(&int), Rng::new(seed));
+    let mut passes = Vec::new();
+    let mut pos = 0;
+    for &n in lengths {
+        let x = residual_rows(&mut rng, n * s.dim);
+        let y = reference.attention(0, &x, pos, &mut cache.layers[0], &mut (), &mut Saturations::default());
+        passes.push(Pass { layer: 0, pos, x, y });
+        pos += n;
+    }
+    (hw, Job { image, passes, preload: Vec::new() })
+}
+
+fn lockstep(config: AccelConfig, shape: &Shape, lengths: &[usize], runs: u64) {
+    let base = Case::seed(1);
+    let (hw, work) = job(&config, shape, lengths, base);
+    let Some(rtl) = machine::build(&hw).unwrap() else { return };
+    for run in 0..runs {
+        let conditions = Conditions::of(base + run);
+        let compared = machine::run(&rtl, &hw, &work, &conditions).unwrap_or_else(|e| panic!("{e:#}"));
+        println!("{conditions:?}: {} cycles, {} values", compared.cycles, compared.values);
+    }
+}
+
+#[test]
+fn group_2_head_dimension_32_batch_4() {
+    lockstep(config("small"), &Shape { dim: 96, heads: 4, kv_heads: 2, head_dim: 32, context: 64 }, &[3, 4, 4, 4, 4, 1, 1], 4);
+}
+
+#[test]
+fn two_bit_weights_group_5_head_dimension_80_heads_times_size_is_not_dim() {
+    let shape = Shape { dim: 160, heads: 5, kv_heads: 1, head_dim: 80, context: 32 };
+    lockstep(AccelConfig { kv_bits: 4, ..config("two-bit") }, &shape, &[4, 2, 1], 3);
+}
+
+#[test]
+fn a_planted_one_bit_fault_in_the_array_and_a_one_cycle_fault_in_a_fifo_are_caught() {
+    let (hw, work) = job(&config("small"), &Shape { dim: 96, heads: 4, kv_heads: 2, head_dim: 32, context: 64 }, &[2], 3);
+    let params = tritforge_spec::top::Params::from(&hw);
+    let conditions = Conditions { seed: 3, timing: Timing::Ideal, stalls: false, power_up: PowerUp::Zero, hard_resets: 0, soft_resets: 0 };
+    // One bit of the residual adder's result; one cycle in the descriptor machine.
+    for (from, to, port) in [
+        ("  assign wd_data    = word_q;", "  assign wd_data    = word_q ^ W'(1);", "port m_wdata"),
+        ("F_IDLE: if (g_take && g_valid", "F_IDLE: if (g_take && g_valid && go_ready == 1'b0", ""),
+    ] {
+        let design = machine::design(&params).unwrap().with_fault(from, to).unwrap();
+        let Some(rtl) = tritforge_testbench::harness::Lockstep::with_design(&params, design) else { return };
+        let report = machine::run(&rtl, &hw, &work, &conditions).expect_err("the fault went unseen").to_string();
+        println!("{report}");
+        assert!(report.contains("differ") && report.contains(port), "{report}");
+    }
+}
