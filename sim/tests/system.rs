@@ -16,7 +16,7 @@ fn config(name: &str) -> AccelConfig {
 }
 
 /// Runs `lengths` passes one after the other through all layers and compares every value.
-fn check(config: AccelConfig, dim: usize, heads: usize, kv_heads: usize, head_dim: usize, lengths: &[usize], timing: Timing, seed: u64) {
+fn check(config: AccelConfig, [dim, heads, kv_heads, head_dim]: [usize; 4], lengths: &[usize], timing: Timing, seed: u64) {
     let mut random = RandomModel::small(dim, heads, kv_heads, head_dim);
     random.shape.layers = 2;
     random.kv_bits = config.kv_bits;
@@ -48,15 +48,15 @@ const SLOW: Timing = Timing::Fixed { latency: 37, beats: 2, cycles: 3, outstandi
 
 #[test]
 fn small_configuration_gives_the_references_bits() {
-    check(config("small"), 96, 4, 2, 32, &[3, 4, 1, 4, 4, 4, 1, 1], SLOW, 11);
+    check(config("small"), [96, 4, 2, 32], &[3, 4, 1, 4, 4, 4, 1, 1], SLOW, 11);
 }
 
 #[test]
 fn two_bit_weights_and_ideal_memory() {
-    check(config("two-bit"), 160, 5, 1, 80, &[4, 2, 1], Timing::Ideal, 12);
+    check(config("two-bit"), [160, 5, 1, 80], &[4, 2, 1], Timing::Ideal, 12);
 }
 
 #[test]
 fn four_ports_320_lanes() {
-    check(config("kv260"), 256, 4, 2, 64, &[4, 4, 3, 4, 4, 1], SLOW, 13);
+    check(config("kv260"), [256, 4, 2, 64], &[4, 4, 3, 4, 4, 1], SLOW, 13);
 }

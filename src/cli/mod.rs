@@ -13,6 +13,7 @@ pub mod output;
 pub mod progress;
 mod sim;
 mod synth_model;
+mod verify;
 
 /// What a command that ran to its end found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,7 @@ commands! {
     Accuracy => accuracy,
     SynthModel => synth_model,
     Sim => sim,
+    Verify => verify,
     Gen => generate,
 }
 

@@ -72,14 +72,14 @@ fn two_bit_weights_group_5_head_dimension_80_heads_times_size_is_not_dim() {
 }
 
 #[test]
-fn a_planted_one_bit_fault_in_the_array_and_a_one_cycle_fault_in_a_fifo_are_caught() {
+fn a_planted_fault_of_one_bit_and_one_of_one_cycle_are_caught() {
     let (hw, work) = job(&config("small"), &Shape { dim: 96, heads: 4, kv_heads: 2, head_dim: 32, context: 64 }, &[2], 3);
     let params = tritforge_spec::top::Params::from(&hw);
     let conditions = Conditions { seed: 3, timing: Timing::Ideal, stalls: false, power_up: PowerUp::Zero, hard_resets: 0, soft_resets: 0 };
-    // One bit of the residual adder's result; one cycle in the descriptor machine.
+    // One bit of the words that leave; one cycle of the register file's write channel, whose values stay right.
     for (from, to, port) in [
         ("  assign wd_data    = word_q;", "  assign wd_data    = word_q ^ W'(1);", "port m_wdata"),
-        ("F_IDLE: if (g_take && g_valid", "F_IDLE: if (g_take && g_valid && go_ready == 1'b0", ""),
+        ("assign s_wready  = !w_q;", "assign s_wready  = !w_q && aw_q;", "port s_wready"),
     ] {
         let design = machine::design(&params).unwrap().with_fault(from, to).unwrap();
         let Some(rtl) = tritforge_testbench::harness::Lockstep::with_design(&params, design) else { return };
