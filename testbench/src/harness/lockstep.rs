@@ -187,7 +187,7 @@ where
     /// Runs; the report of the first mismatch is the error.
     pub fn try_run(mut self) -> Result<Run<B::Out>, String> {
         let mut rig = Rig::new(self.lockstep, &self.case);
-        println!("{}: {}", self.lockstep.design.top, self.case);
+        eprintln!("{}: {}", self.lockstep.design.top, self.case);
         rig.power_up_reset();
         let mut run = self.fresh_run();
         let mut resets = Resets::new(&self.case, self.reset_spacing);
