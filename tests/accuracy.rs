@@ -95,7 +95,7 @@ fn keys(value: &serde_json::Value) -> String {
     match value {
         Value::Object(map) => {
             let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
-            let of_stages = sorted.contains_key("attn_norm");
+            let of_stages = map.contains_key("attn_norm");
             let each = sorted.iter().enumerate().map(|(i, (key, value))| {
                 let inner = if of_stages && i > 0 { String::new() } else { keys(value) };
                 if inner.is_empty() || inner.starts_with('[') { format!("{key}{inner}") } else { format!("{key}{{{inner}}}") }
