@@ -18,6 +18,7 @@ test:
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) run --quiet -- gen --check
 	$(CARGO) test --quiet -p tritforge-testbench --test census
 
 bench:
