@@ -27,7 +27,9 @@ fn refused(item: impl Into<String>, expected: impl Into<String>, found: impl ToS
 /// # Errors
 /// [`Refusal::Bounds`] naming the dimension or constant that the contract does not cover.
 pub fn compile_model(model: &Model, tokenizer: Option<&Tokenizer>, kv_bits: usize) -> Result<int::IntModel, ModelError> {
-    attn_shape(model)?; // before the calibration spends time
+    // Refused before the calibration spends time.
+    check_kv_bits(kv_bits)?;
+    attn_shape(model)?;
     quantise(model, calibrate(model, tokenizer)?, kv_bits)
 }
 
@@ -61,9 +63,7 @@ pub fn attn_shape(model: &Model) -> Result<AttnShape, ModelError> {
 /// # Errors
 /// As [`compile_model`].
 pub fn quantise(model: &Model, frac: FracBits, kv_bits: usize) -> Result<int::IntModel, ModelError> {
-    if ![4, 6, 8].contains(&kv_bits) {
-        return Err(ModelError::refused(Refusal::Bounds, "KV bits", "4, 6 or 8", kv_bits.to_string(), "choose one of these widths"));
-    }
+    check_kv_bits(kv_bits)?;
     let shape = attn_shape(model)?;
     let eps = f64::from(model.shape.rms_epsilon);
     let build = Build { shape: &shape, eps, frac, kv_limit: f64::from(code_limit(kv_bits)) };
@@ -86,6 +86,13 @@ pub fn quantise(model: &Model, frac: FracBits, kv_bits: usize) -> Result<int::In
         head: head(model.head(), build.norm("output_norm", &model.output_norm, frac.residual)?),
         shape,
     })
+}
+
+fn check_kv_bits(bits: usize) -> Result<(), ModelError> {
+    if [4, 6, 8].contains(&bits) {
+        return Ok(());
+    }
+    Err(ModelError::refused(Refusal::Bounds, "KV bits", "4, 6 or 8", bits.to_string(), "choose one of these widths"))
 }
 
 struct Build<'b> {
