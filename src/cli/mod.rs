@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod accuracy;
+mod bench;
 mod generate;
 pub mod output;
 pub mod progress;
@@ -63,6 +64,7 @@ commands! {
     SynthModel => synth_model,
     Sim => sim,
     Verify => verify,
+    Bench => bench,
     Gen => generate,
 }
 

@@ -12,6 +12,7 @@ mod lockstep;
 mod mismatch;
 mod rig;
 mod shim;
+mod solo;
 mod streams;
 mod tools;
 
@@ -21,5 +22,6 @@ pub use design::Design;
 pub use dut::{Dut, Library};
 pub use four_state::four_state;
 pub use lockstep::{Bench, Environment, Lockstep};
+pub use solo::Solo;
 pub use streams::{Beat, Run};
 pub use tools::{Tool, build_dir, iverilog, missing, smtbmc, verilator, workspace, yosys, z3};
