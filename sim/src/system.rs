@@ -93,7 +93,9 @@ impl System {
             let out = self.top.out();
             let mut input = In::default();
             self.bench.drive(self.cycle, &out, &mut input);
-            self.recorder.see(self.cycle, &self.top);
+            let marks = self.bench.results.iter().filter(|r| matches!(r, Outcome::Cycle(_))).count();
+            let writes = (out.m_wvalid & input.m_wready).count_ones().into();
+            self.recorder.see(self.cycle, &self.top, marks == 1, writes);
             see(self.cycle, &self.top);
             self.top.step(&input);
             self.cycle += 1;

@@ -174,6 +174,16 @@ impl Top {
         Some(Probe { node, field, width })
     }
 
+    /// Output ports of all blocks: instance, port, handle. With them every stream is seen whole, since its ready is an output too.
+    pub fn outputs(&self) -> impl Iterator<Item = (&'static str, &Port, Probe)> + '_ {
+        self.ports_of.iter().enumerate().flat_map(move |(node, ports)| {
+            ports.iter().filter(|p| p.dir == Dir::Out).filter_map(move |port| {
+                let field = self.outputs_of[node].iter().position(|n| *n == port.name)?;
+                Some((self.names[node], port, Probe { node, field, width: port.width }))
+            })
+        })
+    }
+
     /// The probed value in this cycle (after [`Top::out`]); its lowest 64 bits.
     pub fn read(&self, probe: Probe) -> u64 {
         let mut words = vec![0; probe.width.div_ceil(64)];

@@ -1,5 +1,6 @@
 //! `tritforge sim`: the attention sub-layers of a prompt on the cycle model, checked against the integer reference.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -7,14 +8,17 @@ use tritforge_sim::clocked::PowerUp;
 use tritforge_sim::memory::{MemConfig, Memory, Timing};
 use tritforge_sim::stats::PassStats;
 use tritforge_sim::system::System;
+use tritforge_sim::top::Top;
 use tritforge_spec::hw::Hw;
 
 use super::output::JsonArgs;
 use super::progress::Progress;
 use super::{Outcome, output};
 use crate::compile::{Job, Target, Workload};
-use crate::report::cycles::{self, LayerCycles, SimReport};
+use crate::report::cycles::{self, Counter, LayerCycles, Phase, SimReport};
+use crate::report::gantt::{self, Bar};
 use crate::report::timeline;
+use crate::report::wave::Wave;
 
 /// Simulate the attention sub-layers of a model cycle by cycle.
 ///
@@ -48,12 +52,21 @@ pub struct Args {
     /// Write the timeline (opens in Perfetto) to FILE.
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
+    /// Write the stage Gantt of the last token over all layers (SVG) to FILE.
+    #[arg(long, value_name = "FILE")]
+    gantt: Option<PathBuf>,
+    /// Write a wave (VCD) of all streams and levels between the blocks to FILE.
+    #[arg(long, value_name = "FILE")]
+    wave: Option<PathBuf>,
+    /// Cycles of the wave, first..end, counted from reset; all without it.
+    #[arg(long, value_name = "A..B", requires = "wave")]
+    wave_cycles: Option<String>,
     #[command(flatten)]
     json: JsonArgs,
 }
 
 /// Reads `ideal` or `LATENCY[,BEATS/CYCLES[,OUTSTANDING]]`.
-pub(super) fn memory_config(hw: &Hw, spec: &str) -> anyhow::Result<MemConfig> {
+pub fn memory_config(hw: &Hw, spec: &str) -> anyhow::Result<MemConfig> {
     let mut config = MemConfig::ideal(hw.ports(), hw.port_bits());
     let refused = || format!("--memory: expected ideal or LATENCY[,BEATS/CYCLES[,OUTSTANDING]] as 40,3/4,8, found '{spec}'");
     if spec != "ideal" {
@@ -76,7 +89,12 @@ pub(super) fn memory_config(hw: &Hw, spec: &str) -> anyhow::Result<MemConfig> {
     Ok(config)
 }
 
-fn layer_range(text: Option<&str>, layers: usize) -> anyhow::Result<std::ops::Range<usize>> {
+fn cycle_window(text: &str) -> anyhow::Result<Range<u64>> {
+    let range = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
+    range.filter(|r| r.start < r.end).with_context(|| format!("--wave-cycles: expected A..B with A below B, found '{text}'"))
+}
+
+fn layer_range(text: Option<&str>, layers: usize) -> anyhow::Result<Range<usize>> {
     let Some(text) = text else { return Ok(0..layers) };
     let range = text.split_once("..").and_then(|(a, b)| Some(a.parse().ok()?..b.parse().ok()?));
     match range {
@@ -97,26 +115,47 @@ pub struct Simulated {
 pub struct Simulation {
     pub report: SimReport,
     pub passes: Vec<Simulated>,
-    /// The first value that differs from the reference.
+    /// The first value, or counter of the hardware, that differs from what must be.
     pub mismatch: Option<String>,
-    pub counters: Vec<(&'static str, u64)>,
 }
 
-/// Runs a workload's passes of the layers in `layers` on the cycle model.
+/// What to simulate of a workload.
+pub struct Run<'a> {
+    pub layers: Range<usize>,
+    /// As `--memory`.
+    pub memory: &'a str,
+    /// The command that the report names.
+    pub command: String,
+}
+
+/// Runs a workload's passes of the chosen layers on the cycle model; `see` looks at every cycle.
 ///
 /// # Errors
-/// The hardware reported an error or the image does not fit.
-pub fn simulate(target: &Target, work: &Workload, layers: std::ops::Range<usize>, memory: &str) -> anyhow::Result<Simulation> {
+/// The hardware reported an error, the image does not fit, or `see` failed.
+pub fn simulate(
+    target: &Target,
+    work: &Workload,
+    run: &Run<'_>,
+    see: &mut dyn FnMut(u64, &Top) -> anyhow::Result<()>,
+) -> anyhow::Result<Simulation> {
     let hw = &target.hw;
     let image = target.image()?;
-    let mut system = System::new(hw, &image, Memory::new(memory_config(hw, memory)?)?, PowerUp::Zero)?;
-    let jobs: Vec<&Job> = work.jobs.iter().filter(|j| layers.contains(&j.pass.layer)).collect();
+    let memory = memory_config(hw, run.memory)?;
+    let timing = memory.timing;
+    let mut system = System::new(hw, &image, Memory::new(memory)?, PowerUp::Zero)?;
+    let jobs: Vec<&Job> = work.jobs.iter().filter(|j| run.layers.contains(&j.pass.layer)).collect();
     let progress = Progress::new(jobs.len() as u64, "simulating");
-    let mut by_layer = vec![LayerCycles::default(); layers.len()];
-    let (mut passes, mut mismatch) = (Vec::new(), None);
-    let (mut bound, mut values) = (0, 0u64);
+    let mut layers: Vec<LayerCycles> = run.layers.clone().map(|layer| LayerCycles { layer, ..Default::default() }).collect();
+    let (mut prefill, mut decode) = (Phase::default(), Phase::default());
+    let (mut passes, mut mismatch, mut values) = (Vec::new(), None, 0u64);
     for job in jobs {
-        let result = system.pass(&job.pass, &mut |_, _| {})?;
+        let mut seen = Ok(());
+        let result = system.pass(&job.pass, &mut |cycle, top| {
+            if seen.is_ok() {
+                seen = see(cycle, top);
+            }
+        })?;
+        seen?;
         if let Some(i) = (0..job.expected.len()).find(|&i| result.y.get(i) != Some(&job.expected[i])) {
             let (t, d) = (i / hw.shape.dim, i % hw.shape.dim);
             mismatch = Some(format!(
@@ -129,39 +168,112 @@ pub fn simulate(target: &Target, work: &Workload, layers: std::ops::Range<usize>
             break;
         }
         values += job.expected.len() as u64;
-        bound += cycles::bound(hw, &result.stats);
-        cycles::add(&mut by_layer[job.pass.layer - layers.start], &result.stats, job.decode.is_some());
+        let phase = if job.decode.is_some() { &mut decode } else { &mut prefill };
+        let bound = cycles::memory_bound(&result.stats, timing);
+        cycles::add(&mut layers[job.pass.layer - run.layers.start], phase, &result.stats, job.decode.is_some(), bound);
         passes.push(Simulated { layer: job.pass.layer, pos: job.pass.pos, decode: job.decode.is_some(), stats: result.stats });
         progress.tick();
     }
     progress.finish();
-    let total: u64 = by_layer.iter().map(|l| l.cycles).sum();
+    let counters = compare_counters(system.counters()?, &passes);
+    if let Some(c) = counters.iter().find(|c| c.recorder.is_some_and(|r| r != c.hardware)) {
+        let found =
+            format!("counter {}: expected {:?} (recorder of the model), found {} (hardware register)", c.name, c.recorder, c.hardware);
+        mismatch.get_or_insert(found);
+    }
+    let total: u64 = layers.iter().map(|l| l.cycles).sum();
+    let share = |part: u64| part as f64 / (total as f64).max(1.0);
     let decoded = work.tokens.len() - work.prompt;
-    let (tokens, token_cycles) = if decoded > 0 { (decoded, by_layer.iter().map(|l| l.decode_cycles).sum()) } else { (work.prompt, total) };
+    let (tokens, token_cycles) = if decoded > 0 { (decoded, decode.cycles) } else { (work.prompt, total) };
+    let computing = prefill.waits.computing + decode.waits.computing;
+    let beat_bytes = hw.port_bits() as u64 / 8;
+    let padding_share = cycles::padding(hw);
     let report = SimReport {
         kind: "simulated",
+        command: run.command.clone(),
         config: hw.config.name.clone(),
         hw_hash: format!("{:016x}", image.hw_hash),
-        memory: memory.to_owned(),
+        memory: run.memory.to_owned(),
         clock_mhz: hw.config.clock_mhz,
         cycles: total,
         prompt_tokens: work.prompt,
         decoded_tokens: decoded,
-        passes: work.passes,
-        layers: by_layer,
+        layers,
         tokens_per_second: tokens as f64 * hw.config.clock_mhz * 1e6 / (token_cycles as f64).max(1.0),
-        bound_share: bound as f64 / (total as f64).max(1.0),
+        bound_share: share(prefill.memory_bound + decode.memory_bound),
+        array_share: share(computing),
+        useful_share: share(computing) * (1.0 - padding_share),
+        padding_share,
+        bytes_read: (prefill.read_beats + decode.read_beats) * beat_bytes,
+        bytes_written: (prefill.write_beats + decode.write_beats) * beat_bytes,
+        prefill,
+        decode,
         values_checked: values,
-        padding_share: cycles::padding(hw),
+        counters,
     };
-    let counters = system.counters()?;
-    Ok(Simulation { report, passes, mismatch, counters })
+    Ok(Simulation { report, passes, mismatch })
+}
+
+/// The hardware's counters beside what the recorder saw.
+fn compare_counters(hardware: Vec<(&'static str, u64)>, passes: &[Simulated]) -> Vec<Counter> {
+    let sum = |f: fn(&PassStats) -> u64| Some(passes.iter().map(|p| f(&p.stats)).sum());
+    let recorder = |name| match name {
+        "ARRAY_BUSY" => sum(|s| s.array.computing),
+        "WAIT_WEIGHTS" => sum(|s| s.array.waiting_weights),
+        "WAIT_ACT" => sum(|s| s.array.waiting_activations),
+        "WAIT_OUT" => sum(|s| s.array.back_pressure),
+        "ATTN_BUSY" => sum(|s| s.attention_busy),
+        "DESCRIPTORS" => Some(passes.len() as u64),
+        _ => None,
+    };
+    hardware.into_iter().map(|(name, hardware)| Counter { name, hardware, recorder: recorder(name) }).collect()
 }
 
 /// The timeline of a simulation.
 pub fn timeline_of(sim: &Simulation) -> serde_json::Value {
     let entries: Vec<_> = sim.passes.iter().map(|p| timeline::Entry { layer: p.layer, pos: p.pos, stats: &p.stats }).collect();
     timeline::trace(&entries, sim.report.clock_mhz)
+}
+
+/// The stage Gantt of the last pass over the layers, SVG.
+///
+/// # Errors
+/// What the drawing library reports.
+pub fn gantt_of(sim: &Simulation) -> anyhow::Result<String> {
+    let Some(last) = sim.passes.last() else { bail!("gantt: no pass was simulated") };
+    let passes: Vec<&Simulated> = sim.passes.iter().filter(|p| p.pos == last.pos).collect();
+    let mut begun = 0;
+    let mut bars = Vec::new();
+    let mut layers = Vec::new();
+    for p in passes {
+        for s in &p.stats.spans {
+            bars.push(Bar { stage: s.name, first: begun + s.first - p.stats.start, end: begun + s.last + 1 - p.stats.start });
+        }
+        layers.push((p.layer, begun, begun + p.stats.cycles));
+        begun += p.stats.cycles;
+    }
+    let what = if last.decode { "one decoded token" } else { "the last prefill pass" };
+    let title = format!("{what} at position {} through the attention sub-layers", last.pos);
+    let r = &sim.report;
+    let subtitle = format!(
+        "simulated; configuration {} (hw {}), memory {}, {} MHz; host time between layers left out",
+        r.config, r.hw_hash, r.memory, r.clock_mhz
+    );
+    gantt::svg(&title, &subtitle, &bars, &layers, r.clock_mhz)
+}
+
+/// The command line again, for reports.
+fn command(args: &Args) -> String {
+    let mut c = format!("tritforge sim --model {} --config {}", args.model.display(), args.config.display());
+    if let Some(ids) = &args.tokens {
+        c += &format!(" --tokens {}", ids.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
+    } else if let Some(text) = &args.prompt {
+        c += &format!(" --prompt {text:?}");
+    }
+    if let Some(layers) = &args.layers {
+        c += &format!(" --layers {layers}");
+    }
+    format!("{c} --decode {} --memory {}", args.decode, args.memory)
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
@@ -172,8 +284,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         (None, None) => bail!("prompt: give --prompt or --tokens"),
     };
     let layers = layer_range(args.layers.as_deref(), target.hw.shape.layers)?;
+    memory_config(&target.hw, &args.memory)?;
+    let window = args.wave_cycles.as_deref().map(cycle_window).transpose()?.unwrap_or(0..u64::MAX);
     let work = Workload::new(&target.int, &target.hw, &tokens, args.decode)?;
-    let sim = simulate(&target, &work, layers, &args.memory)?;
+    let run = Run { layers, memory: &args.memory, command: command(&args) };
+    let mut wave = args.wave.as_ref().map(|_| Wave::new(window, target.hw.config.clock_mhz));
+    let sim = simulate(&target, &work, &run, &mut |cycle, top| wave.as_mut().map_or(Ok(()), |w| w.see(cycle, top)))?;
+    if let (Some(path), Some(wave)) = (&args.wave, wave) {
+        output::write_file(path, &wave.finish()?)?;
+    }
     let mut out = args.json.text();
     if let Some(mismatch) = &sim.mismatch {
         writeln!(out, "MISMATCH {mismatch}").context("cannot write to standard output")?;
@@ -181,9 +300,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     write!(out, "{}", cycles::text(&sim.report)).context("cannot write to standard output")?;
     let text = target.tokenizer.decode(&work.tokens)?;
-    writeln!(out, "text: {text}").context("cannot write to standard output")?;
+    writeln!(out, "text (integer reference): {text}").context("cannot write to standard output")?;
     if let Some(path) = &args.timeline {
         output::write_file(path, &serde_json::to_vec(&timeline_of(&sim))?)?;
+    }
+    if let Some(path) = &args.gantt {
+        output::write_file(path, gantt_of(&sim)?.as_bytes())?;
     }
     args.json.write(&sim.report)?;
     Ok(Outcome::Held)
