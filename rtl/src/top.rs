@@ -44,13 +44,7 @@ fn connection(instances: &[Instance], inst: &Instance, port: &Port) -> String {
             peer_port(instances, other, stream, index).map_or(String::new(), |name| wire(other, name))
         }
         Role::Lanes(_) => String::new(),
-        Role::Level if port.dir == Dir::Out => {
-            if UNUSED.contains(&(inst.name, port.name)) {
-                String::new()
-            } else {
-                wire(inst.name, port.name)
-            }
-        }
+        Role::Level if port.dir == Dir::Out => wire(inst.name, port.name),
         Role::Level => {
             if TIED_LOW.contains(&(inst.name, port.name)) {
                 return format!("{}'d0", port.width);
@@ -119,13 +113,14 @@ pub fn emit(params: &Params) -> Result<String, WiringError> {
     t.push_str(");\n");
     for inst in &instances {
         for p in inst.interface.ports.iter().filter(|p| p.dir == Dir::Out && !top::is_external(inst.name, p)) {
-            if !UNUSED.contains(&(inst.name, p.name)) {
-                let _ = writeln!(t, "  logic {}{};", range(p.width), wire(inst.name, p.name));
-            }
+            let _ = writeln!(t, "  logic {}{};", range(p.width), wire(inst.name, p.name));
         }
     }
     let _ = writeln!(t, "\n  // The core leaves reset after regs has drained the masters.");
     let _ = writeln!(t, "  wire core_rst = rst || {};\n", wire(OUTSIDE_CORE, "core_rst"));
+    // Tools look for this name when they warn of outputs that nobody reads.
+    let ends: Vec<String> = UNUSED.iter().map(|(inst, port)| wire(inst, port)).collect();
+    let _ = writeln!(t, "  wire unused_ok = &{{1'b0, {}}};\n", ends.join(", "));
     for inst in &instances {
         let i = &inst.interface;
         let params: Vec<String> = i

@@ -97,6 +97,19 @@ pub fn run_pass(layout: &Layout, descriptors: Vec<Descriptor>, x: Vec<i32>, toke
     ]
 }
 
+/// Operations of one run of `count` descriptors that lie in memory from super-word `first` on.
+pub fn run_list(first: u32, count: u32) -> [Op; 7] {
+    [
+        Op::Write("DESC_PTR", first),
+        Op::Mark,
+        Op::Write("DOORBELL", count),
+        Op::WaitIrq,
+        Op::Mark,
+        Op::Write("IRQ_STATUS", 3),
+        Op::Read(offset("STATUS")),
+    ]
+}
+
 /// Snapshot and reads of all counters, low words first word of each pair.
 pub fn read_counters() -> Vec<Op> {
     let mut ops = vec![Op::Write("SNAPSHOT", 1)];

@@ -9,6 +9,7 @@ use clap::Parser;
 
 mod accuracy;
 mod bench;
+mod emit;
 mod generate;
 pub mod output;
 pub mod progress;
@@ -65,6 +66,7 @@ commands! {
     Sim => sim,
     Verify => verify,
     Bench => bench,
+    Emit => emit,
     Gen => generate,
 }
 

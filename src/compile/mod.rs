@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod quantise;
 pub mod target;
+pub mod vectors;
 pub mod workload;
 
 pub use calibrate::{FracBits, calibrate};

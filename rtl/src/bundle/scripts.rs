@@ -84,7 +84,7 @@ impl Scripts<'_> {
     fn yosys(&self) -> String {
         let files = self.names.iter().map(|n| format!("rtl/{n}")).collect::<Vec<_>>().join(" ");
         format!(
-            "# yosys 0.23 or later, run in the bundle's folder: yosys -q synth/yosys.ys\nread_verilog -sv {files}\nhierarchy -check -top {STEM}\nproc\nopt\ncheck -assert\n\
+            "# yosys 0.23 or later, run in the bundle's folder: yosys -q synth/yosys.ys\n# -defer: a module is elaborated where it is used, with its own ROM file.\nread_verilog -sv -defer {files}\nhierarchy -check -top {STEM}\nproc\nopt\ncheck -assert\n\
              # Area on UltraScale+ (estimated): exchange the next line for `synth_xilinx -family xcup -flatten -top {STEM}`.\nsynth -top {STEM}\ntee -o synth/yosys_stat.txt stat\n"
         )
     }
