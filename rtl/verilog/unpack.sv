@@ -37,8 +37,9 @@ module unpack #(
   // Base 3 in two levels of 6-input tables. byte = 4x + l. Head: x gives q0 = 4x / 9 and r0 = 4x mod 9; x = 60 has the r0 of
   // its own number 9 (it is 6, but l = 3 is illegal there), x > 60 has 10 and q0 = 27. Tail: r0 and l give the low two trits
   // and a carry into q0; q0 and the carry give the high three. Everything illegal has r0 = 10 or q = 27.
-  // The functions give one output bit for all 64 inputs. A digit d has the trit code {d = 0, d != 1}.
-  function automatic logic [63:0] head_table(input int which);
+  // The functions give one output bit for all 64 inputs. A digit d has the trit code {d = 0, d != 1}. They are not automatic: with
+  // an automatic scope at the end of a design, Icarus 11 never updates nets that read an array's word by a constant index.
+  function logic [63:0] head_table(input int which);
     int q0, r0;
     for (int x = 0; x < 64; x++) begin
       q0 = x > 60 ? 27 : 4 * x / 9;
@@ -47,7 +48,7 @@ module unpack #(
     end
   endfunction
 
-  function automatic logic [63:0] low_table(input int which);  // bits 0..3 trits, bit 4 carry; input {l, r0}
+  function logic [63:0] low_table(input int which);  // bits 0..3 trits, bit 4 carry; input {l, r0}
     int r;
     for (int x = 0; x < 64; x++) begin
       r = (x % 16 == 9 ? 6 : x % 16) + x / 16;
@@ -56,7 +57,7 @@ module unpack #(
     end
   endfunction
 
-  function automatic logic [63:0] high_table(input int which);  // bits 0..5 trits, bit 6 illegal; input {carry, q0}
+  function logic [63:0] high_table(input int which);  // bits 0..5 trits, bit 6 illegal; input {carry, q0}
     int q;
     for (int x = 0; x < 64; x++) begin
       q = x % 32 + x / 32;

@@ -14,6 +14,7 @@ mod generate;
 pub mod output;
 pub mod progress;
 mod sim;
+mod synth;
 mod synth_model;
 mod verify;
 
@@ -67,6 +68,7 @@ commands! {
     Verify => verify,
     Bench => bench,
     Emit => emit,
+    Synth => synth,
     Gen => generate,
 }
 

@@ -97,7 +97,7 @@ module tb_memory #(
     end
 
     // Results that differ, X included.
-    function automatic int wrong(input int unused);
+    function int wrong(input int unused);
         int n;
         n = unused;
         for (int w = 0; w < Y_WORDS; w = w + 1)
@@ -161,7 +161,7 @@ pub fn emit(params: &Params, v: &Vectors) -> String {
     t.push_str(
         r#"
     // One register access; inputs change on the falling edge.
-    task automatic write_reg(input logic [11:0] addr, input logic [31:0] data);
+    task write_reg(input logic [11:0] addr, input logic [31:0] data);
         @(negedge clk);
         s_awvalid = 1'b1; s_wvalid = 1'b1; s_awaddr = addr; s_wdata = data;
         while ((s_awready && s_wready) !== 1'b1) @(negedge clk);
@@ -171,7 +171,7 @@ pub fn emit(params: &Params, v: &Vectors) -> String {
         if (s_bresp !== 2'b00) begin $display("FAIL: write to %h answered %b", addr, s_bresp); $fatal; end
     endtask
     logic [31:0] value;
-    task automatic read_reg(input logic [11:0] addr);
+    task read_reg(input logic [11:0] addr);
         @(negedge clk);
         s_arvalid = 1'b1; s_araddr = addr;
         while (s_arready !== 1'b1) @(negedge clk);
