@@ -50,7 +50,8 @@ impl Family {
     /// included), flip-flops, block RAMs, DSPs.
     fn cell(self, kind: &str) -> Area {
         let lut = |lut| Area { lut, ..Area::default() };
-        let (ff, bram, dsp) = (Area { ff: 1, ..Area::default() }, |bram| Area { bram, ..Area::default() }, Area { dsp: 1, ..Area::default() });
+        let (ff, bram, dsp) =
+            (Area { ff: 1, ..Area::default() }, |bram| Area { bram, ..Area::default() }, Area { dsp: 1, ..Area::default() });
         let is = |prefixes: &[&str]| prefixes.iter().any(|p| kind.starts_with(p));
         match self {
             Family::Ecp5 if kind == "LUT4" => lut(1),
@@ -161,7 +162,8 @@ mod tests {
     fn cells_are_counted_into_the_familys_resources() {
         let json = r#"{"design": {"num_cells_by_type": {"LUT6": 3, "INV": 1, "FDRE": 7, "RAMB36E2": 2, "RAMB18E2": 1, "DSP48E2": 4, "CARRY4": 9, "RAM32M": 1}}}"#;
         assert_eq!(Family::Xcup.count(json), Some(Area { lut: 8, ff: 7, bram: 5, dsp: 4 }));
-        let json = r#"{"design": {"num_cells_by_type": {"LUT4": 3, "CCU2C": 2, "TRELLIS_FF": 5, "DP16KD": 1, "MULT18X18D": 2, "PFUMX": 9}}}"#;
+        let json =
+            r#"{"design": {"num_cells_by_type": {"LUT4": 3, "CCU2C": 2, "TRELLIS_FF": 5, "DP16KD": 1, "MULT18X18D": 2, "PFUMX": 9}}}"#;
         assert_eq!(Family::Ecp5.count(json), Some(Area { lut: 7, ff: 5, bram: 1, dsp: 2 }));
         assert_eq!(Family::Ice40.count("nothing"), None);
     }

@@ -43,17 +43,19 @@ impl Scripts<'_> {
         format!(
             "# make sim     self-checking simulation with Icarus Verilog (4-state) where it is installed, else Verilator\n\
              # make lint    Verilator lint of the top\n\
+             # make check   yosys reads the top: no latch, no combinational loop, nothing undriven\n\
              # make synth   yosys generic synthesis\n\
              SIM ?= $(if $(shell command -v iverilog),iverilog,verilator)\n\
              SOURCES := $(shell cat files.f)\n\
              # The ROM files are read from the current folder.\n\
              ROMS := {roms}\n\n\
-             .PHONY: sim sim-iverilog sim-verilator lint synth clean\n\
+             .PHONY: sim sim-iverilog sim-verilator lint check synth clean\n\
              sim: sim-$(SIM)\n\n\
              $(ROMS): %: rom/%\n\tcp $< $@\n\n\
              sim-iverilog: $(ROMS)\n\tiverilog -g2012 -o build.vvp -s {STEM_TB} $(SOURCES) tb/{STEM_TB}.sv\n\tvvp -n build.vvp | tee sim.log\n\tgrep -q '^PASS' sim.log\n\n\
              sim-verilator: $(ROMS)\n\tverilator --binary --timing -Wno-fatal -Wno-lint -Wno-style --top-module {STEM_TB} -Mdir obj_dir -o sim $(SOURCES) tb/{STEM_TB}.sv > build.log\n\t./obj_dir/sim | tee sim.log\n\tgrep -q '^PASS' sim.log\n\n\
              lint:\n\tverilator --lint-only -Wall --top-module {STEM} $(SOURCES)\n\n\
+             check: $(ROMS)\n\tyosys -q -p 'read_verilog -sv -defer $(SOURCES); hierarchy -check -top {STEM}; proc; check -assert; select -assert-none t:$$dlatch'\n\n\
              synth: $(ROMS)\n\tyosys -q synth/yosys.ys\n\n\
              clean:\n\trm -rf build.vvp obj_dir build.log sim.log $(ROMS)\n",
             roms = self.roms.iter().map(|r| r.file.as_str()).collect::<Vec<_>>().join(" "),

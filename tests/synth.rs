@@ -1,0 +1,61 @@
+//! Area as yosys estimates it, and how wrong use is answered.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn synth(arguments: &[&str]) -> Command {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
+    command.current_dir(&root).args(["synth", "--config"]).arg(root.join("configs/small.toml")).args(arguments);
+    command
+}
+
+fn output(mut command: Command) -> Output {
+    command.output().unwrap()
+}
+
+fn yosys_is_here() -> bool {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/yosys");
+    if own.exists() || Command::new("yosys").arg("-V").output().is_ok() {
+        return true;
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "yosys not found and CI=true; run `make tools`");
+    eprintln!("SKIPPED: yosys not found in .tools/bin or on PATH; run `make tools`");
+    false
+}
+
+#[test]
+fn the_ternary_array_takes_no_multiplier_and_the_json_has_its_keys() {
+    if !yosys_is_here() {
+        return;
+    }
+    let done = output(synth(&["--target", "ecp5", "--blocks", "tmac,route_a,route_w", "--json", "-"]));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((json["kind"].as_str(), json["target"].as_str()), (Some("estimated"), Some("ecp5")));
+    let blocks = json["blocks"].as_array().unwrap();
+    assert_eq!(blocks.iter().map(|b| b["name"].as_str().unwrap()).collect::<Vec<_>>(), ["route_w", "route_a", "tmac"]);
+    for key in ["lut", "ff", "bram", "dsp"] {
+        let sum: u64 = blocks.iter().map(|b| b[key].as_u64().unwrap()).sum();
+        assert_eq!(json["total"][key].as_u64(), Some(sum), "{key}");
+    }
+    let tmac = &blocks[2];
+    assert_eq!(tmac["dsp"], 0);
+    assert!(tmac["lut"].as_u64() > Some(80) && tmac["ff"].as_u64() > Some(80), "{tmac}");
+    let table = String::from_utf8_lossy(&done.stderr);
+    assert!(table.contains("estimated area of small on ecp5") && table.contains("total"), "{table}");
+}
+
+#[test]
+fn an_unknown_block_and_a_missing_yosys_exit_with_2_and_say_what_to_do() {
+    let unknown = output(synth(&["--target", "gowin", "--blocks", "nothing"]));
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no block 'nothing'; expected some of regs, ctrl"));
+    // A folder without .tools and a PATH without anything.
+    let mut command = synth(&["--target", "gowin", "--blocks", "route_a"]);
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).env("PATH", "");
+    let missing = output(command);
+    assert_eq!(missing.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&missing.stderr);
+    assert!(said.contains("yosys: not found in .tools/bin or on PATH; install it with `make tools`"), "{said}");
+}
