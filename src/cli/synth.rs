@@ -35,8 +35,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The FPGA family.
-    #[arg(long, value_enum)]
-    target: Family,
+    #[arg(long = "target", value_enum)]
+    family: Family,
     /// Blocks by name, as tmac,attn; all without it.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     blocks: Option<Vec<String>>,
@@ -193,7 +193,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         }
         None => embedded_shape(),
     };
-    let report = area(&Hw::new(config, shape)?, args.target, args.blocks.as_deref())?;
+    let report = area(&Hw::new(config, shape)?, args.family, args.blocks.as_deref())?;
     write!(args.json.text(), "{}", area::text(&report)).context("cannot write to standard output")?;
     args.json.write(&report)?;
     Ok(Outcome::Held)
