@@ -222,7 +222,7 @@ module ctrl #(
             end
             F_WORDS: if (dw_valid) begin
                 fi_d = fi_q + 1'b1;
-                if (32'(fi_q) == DW - 1) f_d = F_CHECK;
+                if (fi_q == IW'(DW - 1)) f_d = F_CHECK;
             end
             F_CHECK: if (d_op_ok && d_field_ok) begin
                 f_d = F_WSEG;
@@ -288,7 +288,7 @@ module ctrl #(
             end
             X_CONST: if (cw_valid) begin
                 xi_d = xi_q + 1'b1;
-                if (32'(xi_q) == DW - 1) begin
+                if (xi_q == IW'(DW - 1)) begin
                     x_d = X_ISSUE;
                     step_d = 4'd0;
                 end
@@ -377,7 +377,7 @@ module ctrl #(
             err_off_q <= err_off_d;
             finished_q <= finished_d;
             // The levels change only when a whole set is there.
-            if (x_q == X_CONST) const_ok_q <= cw_valid && 32'(xi_q) == DW - 1;
+            if (x_q == X_CONST) const_ok_q <= cw_valid && xi_q == IW'(DW - 1);
         end
         ptr_q <= ptr_d;
         left_q <= left_d;
@@ -388,8 +388,13 @@ module ctrl #(
         step_q <= step_d;
         if (f_q == F_PUSH && !slot_full_q) slot_q <= desc_q;
         if (x_q == X_IDLE && slot_full_q) job_q <= slot_q;
-        if (dw_take && dw_valid) desc_q[32'(fi_q)*W +: W] <= dw_data;
-        if (cw_take && cw_valid) const_q[32'(xi_q)*W +: W] <= cw_data;
+    end
+    // Super-word w of the record under way.
+    for (genvar w = 0; w < DW; w++) begin : g_capture
+        always_ff @(posedge clk) begin
+            if (dw_take && dw_valid && fi_q == IW'(w)) desc_q[w*W +: W] <= dw_data;
+            if (cw_take && cw_valid && xi_q == IW'(w)) const_q[w*W +: W] <= cw_data;
+        end
     end
     wire unused = &{1'b0, desc_q, job_q, const_q};
 endmodule
