@@ -3,7 +3,11 @@
 
 use crate::harness::{Case, Design, Environment, Lockstep, Stall};
 use anyhow::{Result, ensure};
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+};
 use tritforge_rtl::bundle;
 use tritforge_sim::{
     clocked::PowerUp,
@@ -137,14 +141,34 @@ pub fn cache_contents(hw: &Hw, layout: &Layout, layer: usize, cache: &LayerCache
     loads
 }
 
-struct Peer(Rc<RefCell<Bench>>);
+struct Peer {
+    bench: Rc<RefCell<Bench>>,
+    reads: Rc<Cell<u64>>,
+}
 
 impl Environment<Top> for Peer {
     fn drive(&mut self, cycle: u64, out: &Out, input: &mut In) {
-        self.0.borrow_mut().drive(cycle, out, input);
+        self.bench.borrow_mut().drive(cycle, out, input);
+        self.reads.set(self.reads.get() + u64::from((out.m_arvalid & input.m_arready).count_ones()));
     }
     fn reset(&mut self) {
-        self.0.borrow_mut().restart();
+        self.bench.borrow_mut().restart();
+        self.reads.set(0);
+    }
+}
+
+/// The descriptor of a pass.
+pub fn descriptor(hw: &Hw, layout: &Layout, pass: &Pass) -> Descriptor {
+    Descriptor {
+        opcode: descriptor::Opcode::Attention as u8,
+        version: descriptor::VERSION,
+        layer: pass.layer as u8,
+        slot: 0,
+        pos: pass.pos as u16,
+        count: (pass.x.len() / hw.shape.dim) as u8,
+        weights: layout.layers[pass.layer],
+        x_in: layout.x_in,
+        x_out: layout.x_out,
     }
 }
 
@@ -154,17 +178,7 @@ fn operations(hw: &Hw, job: &Job, conditions: &Conditions) -> Vec<Op> {
     ops.extend(host::setup(hw, layout));
     for (i, pass) in job.passes.iter().enumerate() {
         let tokens = pass.x.len() / hw.shape.dim;
-        let descriptor = Descriptor {
-            opcode: descriptor::Opcode::Attention as u8,
-            version: descriptor::VERSION,
-            layer: pass.layer as u8,
-            slot: 0,
-            pos: pass.pos as u16,
-            count: tokens as u8,
-            weights: layout.layers[pass.layer],
-            x_in: layout.x_in,
-            x_out: layout.x_out,
-        };
+        let descriptor = descriptor(hw, layout, pass);
         let run = host::run_pass(layout, vec![descriptor], pass.x.clone(), tokens);
         if (i as u32) < conditions.soft_resets {
             // The pass is begun, broken off at a random cycle, and then run from its start.
@@ -177,34 +191,62 @@ fn operations(hw: &Hw, job: &Job, conditions: &Conditions) -> Vec<Op> {
     ops
 }
 
+/// What the host saw of a run.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    pub cycles: u64,
+    /// Results of the host's operations, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Read bursts that the accelerator asked for, all ports.
+    pub reads: u64,
+}
+
+/// Runs the host's operations `ops` on `image` under `conditions`, addresses in `errors` answering SLVERR: every output of every cycle
+/// compared.
+///
+/// # Errors
+/// The report of the first difference, or an AXI rule broken.
+pub fn observe(
+    rtl: &Lockstep<Top>,
+    hw: &Hw,
+    image: &Image,
+    ops: Vec<Op>,
+    conditions: &Conditions,
+    errors: Vec<Range<u64>>,
+) -> Result<Observed> {
+    let memory = MemConfig {
+        timing: conditions.timing,
+        stalls: conditions.stalls.then_some(conditions.seed),
+        max_burst: hw.config.burst,
+        errors,
+        ..MemConfig::ideal(hw.ports(), hw.port_bits())
+    };
+    let mut bench = Bench::new(hw, image, Memory::new(memory)?);
+    bench.push(ops);
+    let (bench, reads) = (Rc::new(RefCell::new(bench)), Rc::new(Cell::new(0)));
+    let done = Rc::clone(&bench);
+    let case = Case { stall: Stall::None, power_up: conditions.power_up, seed: conditions.seed, resets: conditions.hard_resets };
+    let result = rtl
+        .bench(&case)
+        .environment(Peer { bench: Rc::clone(&bench), reads: Rc::clone(&reads) })
+        .until(move |_, _| done.borrow().done())
+        .max_cycles(50_000_000)
+        .try_run()
+        .map_err(anyhow::Error::msg)?;
+    let mut bench = bench.borrow_mut();
+    if let Some(v) = bench.memory.violations().first() {
+        anyhow::bail!("AXI rule broken (seed {:#x}): {v:?}", conditions.seed);
+    }
+    Ok(Observed { cycles: result.cycles, outcomes: std::mem::take(&mut bench.results), reads: reads.get() })
+}
+
 /// Runs `job` under `conditions`: every output of every cycle compared, and every result with the reference's.
 ///
 /// # Errors
 /// The report of the first difference: cycle, port, expected, found, seed, command, wave; or the first wrong result.
 pub fn run(rtl: &Lockstep<Top>, hw: &Hw, job: &Job, conditions: &Conditions) -> Result<Compared> {
-    let memory = MemConfig {
-        timing: conditions.timing,
-        stalls: conditions.stalls.then_some(conditions.seed),
-        max_burst: hw.config.burst,
-        ..MemConfig::ideal(hw.ports(), hw.port_bits())
-    };
-    let mut bench = Bench::new(hw, &job.image, Memory::new(memory)?);
-    bench.push(operations(hw, job, conditions));
-    let bench = Rc::new(RefCell::new(bench));
-    let done = Rc::clone(&bench);
-    let case = Case { stall: Stall::None, power_up: conditions.power_up, seed: conditions.seed, resets: conditions.hard_resets };
-    let result = rtl
-        .bench(&case)
-        .environment(Peer(Rc::clone(&bench)))
-        .until(move |_, _| done.borrow().done())
-        .max_cycles(50_000_000)
-        .try_run()
-        .map_err(anyhow::Error::msg)?;
-    let bench = bench.borrow();
-    if let Some(v) = bench.memory.violations().first() {
-        anyhow::bail!("AXI rule broken (seed {:#x}): {v:?}", conditions.seed);
-    }
-    let found: Vec<&Vec<i32>> = bench.results.iter().filter_map(|o| if let Outcome::X(x) = o { Some(x) } else { None }).collect();
+    let seen = observe(rtl, hw, &job.image, operations(hw, job, conditions), conditions, Vec::new())?;
+    let found: Vec<&Vec<i32>> = seen.outcomes.iter().filter_map(|o| if let Outcome::X(x) = o { Some(x) } else { None }).collect();
     ensure!(found.len() == job.passes.len(), "{} passes ended, expected {}", found.len(), job.passes.len());
     let mut values = 0;
     for (i, (pass, y)) in job.passes.iter().zip(found).enumerate() {
@@ -221,5 +263,5 @@ pub fn run(rtl: &Lockstep<Top>, hw: &Hw, job: &Job, conditions: &Conditions) -> 
         }
         values += pass.y.len() as u64;
     }
-    Ok(Compared { cycles: result.cycles, values })
+    Ok(Compared { cycles: seen.cycles, values })
 }
