@@ -20,7 +20,8 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "qkv projection", stream: ("tmac", "sum0") },
     Stage { name: "rope and quantise", stream: ("headq", "q") },
     Stage { name: "kv write", stream: ("kvwrite", "wd") },
-    Stage { name: "attention", stream: ("kvread", "kv") },
+    // Marked by the engine's level: the first words of K wait in front of it for the queries.
+    Stage { name: "attention", stream: ("attn", "busy") },
     Stage { name: "attention output", stream: ("attn_out", "o") },
     Stage { name: "o projection", stream: ("tmac", "sum1") },
     Stage { name: "store y", stream: ("xstore", "wd") },
@@ -28,6 +29,7 @@ pub const STAGES: &[Stage] = &[
 
 /// Index of the norm stage, whose stream is shared by both norms: the second begins with the first attention output.
 const NORM: usize = 3;
+const ATTENTION: usize = 7;
 const ATTENTION_OUTPUT: usize = 8;
 /// Input of the score/value engine.
 const KV: (&str, &str) = ("kvread", "kv");
@@ -159,18 +161,19 @@ impl Recorder {
             }
             self.last_move = cycle;
             if in_pass {
-                self.word(cycle, producer, stream);
+                if let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) {
+                    self.word(cycle, i);
+                }
             }
         }
         if in_pass {
-            self.levels(top, kv);
+            self.levels(cycle, top, kv);
             self.current.write_beats += writes;
         }
     }
 
-    /// A word moved on a stream.
-    fn word(&mut self, cycle: u64, producer: &str, stream: &str) {
-        let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) else { return };
+    /// A word of stage `i` moved.
+    fn word(&mut self, cycle: u64, i: usize) {
         let second = i == NORM && self.active[ATTENTION_OUTPUT].is_some();
         let slot = if second { &mut self.second_norm } else { &mut self.active[i] };
         let name = if second { SUB_NORM } else { STAGES[i].name };
@@ -179,7 +182,7 @@ impl Recorder {
     }
 
     /// The levels of a cycle; `kv`: valid and ready of the score/value engine's input.
-    fn levels(&mut self, top: &Top, kv: (bool, bool)) {
+    fn levels(&mut self, cycle: u64, top: &Top, kv: (bool, bool)) {
         let on = |p: Option<Probe>| p.is_some_and(|p| top.read(p) != 0);
         let [w, act, out] = self.waits.map(on);
         let (busy, attn) = (on(self.busy), on(self.attn));
@@ -191,7 +194,11 @@ impl Recorder {
             (_, _, _, true) => &mut array.back_pressure,
             _ => &mut array.idle,
         } += 1;
-        self.current.attention_busy += u64::from(attn);
+        if attn {
+            self.current.attention_busy += 1;
+            // The level tells of the cycle before.
+            self.word(cycle - 1, ATTENTION);
+        }
         let mask = self.beats.map_or(0, |p| top.read(p));
         for (port, beats) in self.port_beats.iter_mut().enumerate() {
             *beats += mask >> port & 1;

@@ -9,6 +9,7 @@ use clap::Parser;
 
 mod accuracy;
 mod bench;
+mod demo;
 mod emit;
 mod generate;
 pub mod output;
@@ -65,6 +66,7 @@ commands! {
     Accuracy => accuracy,
     SynthModel => synth_model,
     Sim => sim,
+    Demo => demo,
     Verify => verify,
     Bench => bench,
     Emit => emit,

@@ -252,7 +252,7 @@ pub fn gantt_of(sim: &Simulation) -> anyhow::Result<String> {
         layers.push((p.layer, begun, begun + p.stats.cycles));
         begun += p.stats.cycles;
     }
-    let what = if last.decode { "one decoded token" } else { "the last prefill pass" };
+    let what = if last.decode { "One decoded token" } else { "The last prefill pass" };
     let title = format!("{what} at position {} through the attention sub-layers", last.pos);
     let r = &sim.report;
     let subtitle = format!(
