@@ -160,10 +160,8 @@ impl Recorder {
                 continue;
             }
             self.last_move = cycle;
-            if in_pass {
-                if let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) {
-                    self.word(cycle, i);
-                }
+            if in_pass && let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) {
+                self.word(cycle, i);
             }
         }
         if in_pass {
