@@ -8,7 +8,7 @@ use anyhow::Context;
 use tritforge_spec::config::AccelConfig;
 
 use super::sim::{Run, Simulation, gantt_of, memory_config, simulate, timeline_of};
-use super::{Outcome, output};
+use super::{Outcome, emit, output};
 use crate::compile::{Target, Workload};
 use crate::model::judge::{Judge, Options};
 use crate::model::{Model, text};
@@ -25,6 +25,8 @@ const CONFIGS: [(&str, &str); 3] = [
     ("kv260", include_str!("../../configs/kv260.toml")),
 ];
 const MODEL_FILE: &str = "stories3m.tq1_0.gguf";
+/// A file that every bundle has and nothing else is likely to.
+const BUNDLE_MARK: &str = "tb/tritforge_tb.sv";
 const MEMORY: &str = "40";
 /// Positions of the context plot.
 const POSITIONS: usize = 9;
@@ -32,8 +34,8 @@ const POSITIONS: usize = 9;
 /// Simulate the embedded model, check every value, and leave a report.
 ///
 /// On the embedded model and configs/small.toml: every attention sub-layer of a prompt and its continuation cycle by cycle, every value compared with
-/// the integer reference; the reference's text compared with the float judge's; accuracy on a few documents. Leaves model, configurations, timeline
-/// (opens in Perfetto), JSON and one HTML report in --out. Exit code 1 if a check fails. `make demo` runs it.
+/// the integer reference; the reference's text compared with the float judge's; accuracy on a few documents. Leaves the bundle (`tritforge emit`), model,
+/// configurations, timeline (opens in Perfetto), JSON and one HTML report in --out. Exit code 1 if a check fails. `make demo` runs it.
 ///
 /// Example: tritforge demo --out out/demo
 #[derive(Debug, clap::Args)]
@@ -92,6 +94,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     output::write_file(&out.join("timeline.json"), &serde_json::to_vec(&timeline_of(small))?)?;
     output::write_file(&out.join("sim.json"), &serde_json::to_vec_pretty(&small.report)?)?;
 
+    let bundle = out.join("bundle");
+    let command = format!("tritforge emit --model {MODEL_FILE} --config small.toml --out bundle");
+    let files = emit::files(&targets[0], &command)?;
+    // A bundle of before is replaced; a folder of something else is not, and the error says so.
+    emit::write_bundle(&bundle, &files, bundle.join(BUNDLE_MARK).is_file())?;
+    sections.push(Section {
+        title: "The Verilog of configuration small".into(),
+        kind: "measured",
+        command,
+        parts: vec![Part::Text(format!(
+            "bundle/: {} files, {} bytes. It stands alone: `make sim` in it runs the self-checking testbench with Icarus Verilog or Verilator, without Rust.",
+            files.len(),
+            files.iter().map(|f| f.bytes.len()).sum::<usize>()
+        ))],
+    });
+
     let model = Model::open(&model_path)?;
     sections.push(text_section(&targets[0], &model, work, &mut checks)?);
     say(&checks)?;
@@ -139,7 +157,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     sections.insert(0, summary);
     let lead = "The attention sub-layers of a trained ternary transformer on the cycle model of the accelerator. Each section names the kind of its numbers and the command that gives them again, to be run in this folder.";
     output::write_file(&out.join("report.html"), html::page("tritforge: demo", lead, &sections).as_bytes())?;
-    println!("{}: report.html, timeline.json (open in ui.perfetto.dev), sim.json ({seconds:.0} s)", out.display());
+    println!("{}: report.html, bundle/, timeline.json (open in ui.perfetto.dev), sim.json ({seconds:.0} s)", out.display());
     Ok(if held { Outcome::Held } else { Outcome::Failed })
 }
 
