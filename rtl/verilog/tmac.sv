@@ -300,8 +300,14 @@ module tmac #(
   assign sum1_valid = q_valid && q_dest;
   assign sum0_token = token_q;
   assign sum1_token = token_q;
-  assign sum0_data  = q_sums[ACC*32'(token_q)+:ACC];
-  assign sum1_data  = q_sums[ACC*32'(token_q)+:ACC];
+  // A select by comparison: an offset of ACC times the token would be a multiplier to synthesis.
+  logic [ACC-1:0] q_sum;
+  always_comb begin
+    q_sum = '0;
+    for (int b = 0; b < BATCH; b++) q_sum = q_sum | ({ACC{token_q == TW'(b)}} & q_sums[ACC*b+:ACC]);
+  end
+  assign sum0_data  = q_sum;
+  assign sum1_data  = q_sum;
 
   // A place is reserved before a row's last word is taken, so the buffer always has space.
   logic unused;
