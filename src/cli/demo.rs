@@ -25,6 +25,7 @@ const CONFIGS: [(&str, &str); 3] = [
     ("kv260", include_str!("../../configs/kv260.toml")),
 ];
 const MODEL_FILE: &str = "stories3m.tq1_0.gguf";
+const STORIES_FILE: &str = "own-stories.txt";
 /// A file that every bundle has and nothing else is likely to.
 const BUNDLE_MARK: &str = "tb/tritforge_tb.sv";
 const MEMORY: &str = "40";
@@ -60,6 +61,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     fs::create_dir_all(out).with_context(|| format!("cannot make folder {}: choose a writable place", out.display()))?;
     let model_path = out.join(MODEL_FILE);
     output::write_file(&model_path, MODEL)?;
+    output::write_file(&out.join(STORIES_FILE), STORIES.as_bytes())?;
     for (name, config) in CONFIGS {
         output::write_file(&out.join(format!("{name}.toml")), config.as_bytes())?;
     }
@@ -252,7 +254,7 @@ fn accuracy_section(target: &Target, model: &Model, docs: usize, checks: &mut Ve
         title: "Accuracy of the integers".into(),
         kind: "measured",
         command: format!(
-            "tritforge accuracy --model {MODEL_FILE} --text models/own-stories.txt --docs {docs} --rom-entries {} --rom-bits {}",
+            "tritforge accuracy --model {MODEL_FILE} --text {STORIES_FILE} --docs {docs} --rom-entries {} --rom-bits {}",
             1u32 << rom.0,
             rom.1
         ),

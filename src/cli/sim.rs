@@ -285,6 +285,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     };
     let layers = layer_range(args.layers.as_deref(), target.hw.shape.layers)?;
     memory_config(&target.hw, &args.memory)?;
+    if let Some(path) = args.wave.as_ref().filter(|p| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("fst"))) {
+        bail!("--wave {}: this version writes VCD only; give a name that ends in .vcd", path.display());
+    }
     let window = args.wave_cycles.as_deref().map(cycle_window).transpose()?.unwrap_or(0..u64::MAX);
     let work = Workload::new(&target.int, &target.hw, &tokens, args.decode)?;
     let run = Run { layers, memory: &args.memory, command: command(&args) };
