@@ -11,10 +11,16 @@ use serde::Serialize;
 /// Writes `bytes` to `path`: into a neighbour first, renamed when complete, so a full disk leaves no partial file.
 ///
 /// # Errors
-/// The system's error with the path and what to do; the neighbour is removed.
+/// `path` is there and no regular file; the system's error with the path and what to do, the neighbour is removed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let advice = || format!("cannot write {}: choose a writable folder with enough space", path.display());
     let name = path.file_name().with_context(|| format!("'{}' names no file: give a file's path", path.display()))?;
+    // Renaming over a device, a folder or a link would replace the thing itself.
+    if let Ok(there) = fs::symlink_metadata(path)
+        && !there.is_file()
+    {
+        anyhow::bail!("cannot write {}: expected a regular file or nothing there, found another kind; give a file's path", path.display());
+    }
     let mut partial_name = std::ffi::OsString::from(".");
     partial_name.push(name);
     partial_name.push(format!(".{}.partial", std::process::id()));

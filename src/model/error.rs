@@ -35,12 +35,12 @@ pub enum Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The operating system refused.
-    #[error("{path}: {source}; {remedy}", path = path.display())]
+    #[error("{path}: {cause}; {remedy}", path = path.display())]
     Io {
         /// The file in question.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said. Part of the message, so not a `source`, which a chain would print again.
+        cause: std::io::Error,
         /// What to do.
         remedy: &'static str,
     },

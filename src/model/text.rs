@@ -31,9 +31,9 @@ pub fn documents(text: &str) -> Vec<&str> {
 /// # Errors
 /// [`ModelError::Io`] if the file cannot be read or is not UTF-8; as [`Tokenizer::encode_with_bos`].
 pub fn read_documents(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<Vec<u32>>, ModelError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ModelError::Io {
+    let text = std::fs::read_to_string(path).map_err(|cause| ModelError::Io {
         path: path.to_owned(),
-        source,
+        cause,
         remedy: "give a readable text file in UTF-8",
     })?;
     let ids = documents(&text).into_iter().map(|document| {

@@ -41,7 +41,7 @@ impl GgufFile {
     /// # Errors
     /// [`ModelError::Io`] if the file cannot be opened or mapped.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let fail = |source| ModelError::Io { path: path.to_owned(), source, remedy: "give the path of a readable GGUF file" };
+        let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy: "give the path of a readable GGUF file" };
         let file = std::fs::File::open(path).map_err(fail)?;
         if file.metadata().map_err(fail)?.is_dir() {
             return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
