@@ -130,6 +130,12 @@ fn a_folder_that_exists_is_replaced_only_with_force() {
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused).contains("not empty; choose another one, or replace it with --force"), "{}", text(&refused));
     assert_eq!(tree(&out).len(), 1);
+    // What is no bundle is never replaced.
+    let kept = emit("small", &out, &["--force"]);
+    assert_eq!(kept.status.code(), Some(2));
+    assert!(text(&kept).contains("--force replaces bundles only") && out.join("mine.txt").exists(), "{}", text(&kept));
+    fs::create_dir(out.join("tb")).unwrap();
+    fs::write(out.join("tb/tritforge_tb.sv"), "").unwrap();
     let forced = emit("small", &out, &["--force"]);
     assert!(forced.status.success(), "{}", text(&forced));
     assert!(!out.join("mine.txt").exists() && out.join("rtl/tritforge_top.sv").exists());

@@ -57,7 +57,7 @@ pub struct System {
 }
 
 /// Cycles without a word on any stream after which a run counts as stuck: far above any memory latency that makes sense.
-const QUIET: u64 = 20_000;
+const QUIET: u64 = 4_000_000;
 
 impl System {
     /// A machine that has been reset and prepared for `image`, which lies in `memory`.

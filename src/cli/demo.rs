@@ -26,8 +26,6 @@ const CONFIGS: [(&str, &str); 3] = [
 ];
 const MODEL_FILE: &str = "stories3m.tq1_0.gguf";
 const STORIES_FILE: &str = "own-stories.txt";
-/// A file that every bundle has and nothing else is likely to.
-const BUNDLE_MARK: &str = "tb/tritforge_tb.sv";
 const MEMORY: &str = "40";
 /// Positions of the context plot.
 const POSITIONS: usize = 9;
@@ -100,7 +98,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let command = format!("tritforge emit --model {MODEL_FILE} --config small.toml --out bundle");
     let files = emit::files(&targets[0], &command)?;
     // A bundle of before is replaced; a folder of something else is not, and the error says so.
-    emit::write_bundle(&bundle, &files, bundle.join(BUNDLE_MARK).is_file())?;
+    emit::write_bundle(&bundle, &files, bundle.join(emit::BUNDLE_MARK).is_file())?;
     sections.push(Section {
         title: "The Verilog of configuration small".into(),
         kind: "measured",

@@ -44,12 +44,24 @@ pub fn files(target: &Target, command: &str) -> anyhow::Result<Vec<BundleFile>> 
     Ok(bundle::files(&Params::from(&target.hw), &image, &vectors, command)?)
 }
 
-/// Refuses a folder that may not be replaced.
+/// A file that every bundle has and nothing else is likely to.
+pub const BUNDLE_MARK: &str = "tb/tritforge_tb.sv";
+
+/// Refuses a folder that may not be replaced: --force replaces a bundle, never anything else.
 fn check_out(out: &Path, force: bool) -> anyhow::Result<()> {
     match fs::read_dir(out) {
         Ok(mut entries) => {
-            if entries.next().is_some() && !force {
+            if entries.next().is_none() {
+                return Ok(());
+            }
+            if !force {
                 bail!("{}: the folder exists and is not empty; choose another one, or replace it with --force", out.display());
+            }
+            if !out.join(BUNDLE_MARK).is_file() {
+                bail!(
+                    "{}: --force replaces bundles only, expected {BUNDLE_MARK} in the folder, found none; choose another folder",
+                    out.display()
+                );
             }
             Ok(())
         }

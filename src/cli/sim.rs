@@ -65,6 +65,10 @@ pub struct Args {
     json: JsonArgs,
 }
 
+/// Slower memories would look like a machine that stands still.
+const MAX_LATENCY: u64 = 1_000_000;
+const MAX_CYCLES_A_BEAT: u32 = 10_000;
+
 /// Reads `ideal` or `LATENCY[,BEATS/CYCLES[,OUTSTANDING]]`.
 pub fn memory_config(hw: &Hw, spec: &str) -> anyhow::Result<MemConfig> {
     let mut config = MemConfig::ideal(hw.ports(), hw.port_bits());
@@ -83,6 +87,11 @@ pub fn memory_config(hw: &Hw, spec: &str) -> anyhow::Result<MemConfig> {
             }
         };
         let outstanding = parts.get(2).map_or(Ok(64), |n| n.parse()).ok().with_context(refused)?;
+        if latency > MAX_LATENCY || cycles > MAX_CYCLES_A_BEAT {
+            bail!(
+                "--memory: expected a latency up to {MAX_LATENCY} cycles and a rate of at most {MAX_CYCLES_A_BEAT} cycles, found '{spec}'"
+            );
+        }
         config.timing = Timing::Fixed { latency, beats, cycles, outstanding };
     }
     config.validate()?;
