@@ -3,7 +3,7 @@
 use tritforge_spec::bits::{Bits, mask};
 
 /// A burst of AR or AW. `len` is beats - 1, as AXI has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Burst {
     pub addr: u64,
     pub len: u8,

@@ -7,6 +7,7 @@ pub mod delay;
 pub mod host;
 pub mod memory;
 pub mod ports;
+pub mod skip;
 pub mod stats;
 pub mod system;
 pub mod top;

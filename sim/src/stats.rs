@@ -1,7 +1,14 @@
 //! Where the cycles of a pass went: when each stage was active, what the ternary array did in every cycle, what moved on the ports.
 
-use crate::top::{Probe, Top};
-use tritforge_spec::hw::Hw;
+use crate::{
+    skip::{
+        signals::{Signals, equal, into, level},
+        summary::Summary,
+    },
+    top::{Probe, Top},
+};
+use smallvec::SmallVec;
+use tritforge_spec::top::STREAMS;
 
 /// A stage of a pass: active from the first to the last word that moves on its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +38,74 @@ pub const STAGES: &[Stage] = &[
 const NORM: usize = 3;
 const ATTENTION: usize = 7;
 const ATTENTION_OUTPUT: usize = 8;
-/// Input of the score/value engine.
-const KV: (&str, &str) = ("kvread", "kv");
+/// Input of the score/value engine, a stream's number.
+const KV: u32 = into("attn", "kv");
+
+/// The stage that a stream's words mark, by the stream's number; `u8::MAX` for none.
+pub(crate) const STAGE_OF_STREAM: [u8; STREAMS.len()] = {
+    let (mut all, mut i) = ([u8::MAX; STREAMS.len()], 0);
+    while i < STREAMS.len() {
+        let mut stage = 0;
+        while stage < STAGES.len() {
+            if equal(STREAMS[i].0, STAGES[stage].stream.0) && equal(STREAMS[i].1, STAGES[stage].stream.1) {
+                all[i] = stage as u8;
+            }
+            stage += 1;
+        }
+        i += 1;
+    }
+    all
+};
+
+/// What the levels say in a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cycle {
+    /// The array took a word in the cycle before, or waited for weights, activations, room for its sums.
+    pub busy: bool,
+    pub weights: bool,
+    pub activations: bool,
+    pub back_pressure: bool,
+    /// The score/value engine took a KV word in the cycle before.
+    pub attn: bool,
+    /// It is ready for one and there is none.
+    pub kv: bool,
+}
+
+impl Cycle {
+    /// Of the timing machine.
+    pub(crate) fn of(s: &Signals) -> Self {
+        Self {
+            busy: s.high(level::ARRAY_BUSY),
+            weights: s.high(level::WAIT_W),
+            activations: s.high(level::WAIT_ACT),
+            back_pressure: s.high(level::WAIT_OUT),
+            attn: s.high(level::ATTN_BUSY),
+            kv: s.is_ready(KV) && !s.is_valid(KV),
+        }
+    }
+}
+
+/// Words of a stage in a piece of a run, cycles counted from its begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    stage: u8,
+    /// Of the norm: attention outputs came before in this piece.
+    second: bool,
+    count: u32,
+    first: u32,
+    last: u32,
+}
+
+impl Words {
+    /// A word of `stage` moved in `cycle`; the stages of one cycle come in the order of their streams.
+    pub(crate) fn count(list: &mut SmallVec<[Self; 4]>, stage: u8, cycle: u32) {
+        let second = stage as usize == NORM && list.iter().any(|w| w.stage as usize == ATTENTION_OUTPUT);
+        match list.iter_mut().find(|w| (w.stage, w.second) == (stage, second)) {
+            Some(w) => (w.count, w.last) = (w.count + 1, cycle),
+            None => list.push(Self { stage, second, count: 1, first: cycle, last: cycle }),
+        }
+    }
+}
 
 /// One stage's activity within a pass, in cycles since reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,12 +177,36 @@ pub struct PassStats {
     pub write_beats: u64,
 }
 
-/// Watches a top.
-pub struct Recorder {
-    busy: Option<Probe>,
-    waits: [Option<Probe>; 3],
-    attn: Option<Probe>,
+/// What the recorder needs of a top.
+pub struct Watch {
+    levels: [Option<Probe>; 5],
     beats: Option<Probe>,
+}
+
+impl Watch {
+    /// Of `top`.
+    pub fn new(top: &Top) -> Self {
+        let level = |(instance, port)| top.probe(instance, port);
+        Self {
+            levels: [("tmac", "busy"), ("tmac", "wait_w"), ("tmac", "wait_act"), ("tmac", "wait_out"), ("attn", "busy")].map(level),
+            beats: top.probe("axi_read", "beats_inc"),
+        }
+    }
+
+    /// This cycle: streams on which a word moves, levels, ports on which a read beat arrived.
+    pub fn look(&self, top: &Top) -> (u64, Cycle, u64) {
+        let (mut moved, mut kv) = (0u64, false);
+        for (i, (_, _, valid, ready)) in top.handshakes().enumerate() {
+            moved |= u64::from(valid && ready) << i;
+            kv |= i as u32 == KV && ready && !valid;
+        }
+        let [busy, weights, activations, back_pressure, attn] = self.levels.map(|p| p.is_some_and(|p| top.read(p) != 0));
+        (moved, Cycle { busy, weights, activations, back_pressure, attn, kv }, self.beats.map_or(0, |p| top.read(p)))
+    }
+}
+
+/// Puts together what happened in a pass.
+pub struct Recorder {
     current: PassStats,
     active: [Option<Span>; STAGES.len()],
     second_norm: Option<Span>,
@@ -118,25 +215,18 @@ pub struct Recorder {
     tail: Account,
     /// Among them the cycles since the last KV word in which the engine was ready for the next: waiting for KV, if one follows.
     gap: u64,
-    /// The last cycle in which a word moved on any stream.
-    pub last_move: u64,
 }
 
 impl Recorder {
-    /// A recorder for `top`.
-    pub fn new(top: &Top, hw: &Hw) -> Self {
+    /// A recorder for hardware with this number of ports.
+    pub fn new(ports: usize) -> Self {
         Recorder {
-            busy: top.probe("tmac", "busy"),
-            waits: ["wait_w", "wait_act", "wait_out"].map(|p| top.probe("tmac", p)),
-            attn: top.probe("attn", "busy"),
-            beats: top.probe("axi_read", "beats_inc"),
             current: PassStats::default(),
             active: [None; STAGES.len()],
             second_norm: None,
-            port_beats: vec![0; hw.ports()],
+            port_beats: vec![0; ports],
             tail: Account::default(),
             gap: 0,
-            last_move: 0,
         }
     }
 
@@ -149,73 +239,78 @@ impl Recorder {
         (self.tail, self.gap) = (Account::default(), 0);
     }
 
-    /// One cycle. `in_pass`: between doorbell and interrupt; only those cycles are counted. `writes`: write beats accepted.
-    pub fn see(&mut self, cycle: u64, top: &Top, in_pass: bool, writes: u64) {
-        let mut kv = (false, false);
-        for (producer, stream, valid, ready) in top.handshakes() {
-            if (producer, stream) == KV {
-                kv = (valid, ready);
-            }
-            if !(valid && ready) {
-                continue;
-            }
-            self.last_move = cycle;
-            if in_pass && let Some(i) = STAGES.iter().position(|s| s.stream == (producer, stream)) {
-                self.word(cycle, i);
+    /// One cycle between doorbell and interrupt: what [`Watch::look`] saw, and the write beats that were accepted.
+    pub fn see(&mut self, cycle: u64, seen: (u64, Cycle, u64), writes: u64) {
+        let (moved, levels, beats) = seen;
+        for (i, &stage) in STAGE_OF_STREAM.iter().enumerate() {
+            if moved >> i & 1 != 0 && stage != u8::MAX {
+                self.words(stage as usize, false, cycle, cycle, 1);
             }
         }
-        if in_pass {
-            self.levels(cycle, top, kv);
-            self.current.write_beats += writes;
+        self.levels(cycle, levels, 1);
+        for (port, count) in self.port_beats.iter_mut().enumerate() {
+            *count += beats >> port & 1;
         }
+        self.current.write_beats += writes;
     }
 
-    /// A word of stage `i` moved.
-    fn word(&mut self, cycle: u64, i: usize) {
-        let second = i == NORM && self.active[ATTENTION_OUTPUT].is_some();
+    /// A piece that begins in `cycle`; where it has fewer ports than the hardware, all ports did the same.
+    pub fn piece(&mut self, cycle: u64, piece: &Summary) {
+        for w in &piece.words {
+            self.words(w.stage as usize, w.second, cycle + u64::from(w.first), cycle + u64::from(w.last), w.count.into());
+        }
+        let mut at = cycle;
+        for &(levels, n) in &piece.levels {
+            self.levels(at, levels, n.into());
+            at += u64::from(n);
+        }
+        let ports = self.port_beats.len();
+        let of = |port: usize| piece.beats.get(port).or(piece.beats.first()).copied().unwrap_or(0);
+        for (port, count) in self.port_beats.iter_mut().enumerate() {
+            *count += u64::from(of(port));
+        }
+        let copies = ports / piece.beats.len().max(1);
+        self.current.write_beats += u64::from(piece.writes) * copies as u64;
+    }
+
+    /// `count` words of stage `i` moved, the first and the last in these cycles.
+    fn words(&mut self, i: usize, second: bool, first: u64, last: u64, count: u64) {
+        let second = second || i == NORM && self.active[ATTENTION_OUTPUT].is_some();
         let slot = if second { &mut self.second_norm } else { &mut self.active[i] };
         let name = if second { SUB_NORM } else { STAGES[i].name };
-        let span = slot.get_or_insert(Span { name, first: cycle, last: cycle, words: 0 });
-        (span.last, span.words) = (cycle, span.words + 1);
+        let span = slot.get_or_insert(Span { name, first, last, words: 0 });
+        (span.last, span.words) = (last, span.words + count);
     }
 
-    /// The levels of a cycle; `kv`: valid and ready of the score/value engine's input.
-    fn levels(&mut self, cycle: u64, top: &Top, kv: (bool, bool)) {
-        let on = |p: Option<Probe>| p.is_some_and(|p| top.read(p) != 0);
-        let [w, act, out] = self.waits.map(on);
-        let (busy, attn) = (on(self.busy), on(self.attn));
+    /// The levels of `n` cycles from `cycle` on.
+    fn levels(&mut self, cycle: u64, c: Cycle, n: u64) {
         let array = &mut self.current.array;
-        *match (busy, w, act, out) {
+        *match (c.busy, c.weights, c.activations, c.back_pressure) {
             (true, ..) => &mut array.computing,
             (_, true, ..) => &mut array.waiting_weights,
             (_, _, true, _) => &mut array.waiting_activations,
             (_, _, _, true) => &mut array.back_pressure,
             _ => &mut array.idle,
-        } += 1;
-        if attn {
-            self.current.attention_busy += 1;
+        } += n;
+        if c.attn {
+            self.current.attention_busy += n;
             // The level tells of the cycle before.
-            self.word(cycle - 1, ATTENTION);
+            self.words(ATTENTION, false, cycle - 1, cycle + n - 2, n);
         }
-        let mask = self.beats.map_or(0, |p| top.read(p));
-        for (port, beats) in self.port_beats.iter_mut().enumerate() {
-            *beats += mask >> port & 1;
-        }
-
-        if busy {
+        if c.busy {
             self.close_tail();
-            self.current.account.computing += 1;
-        } else if w {
-            self.tail.weights += 1;
-        } else if out {
-            self.tail.back_pressure += 1;
-        } else if attn {
+            self.current.account.computing += n;
+        } else if c.weights {
+            self.tail.weights += n;
+        } else if c.back_pressure {
+            self.tail.back_pressure += n;
+        } else if c.attn {
             self.tail.kv += std::mem::take(&mut self.gap);
-            self.tail.attention += 1;
-        } else if kv == (false, true) && self.current.attention_busy > 0 {
-            self.gap += 1;
+            self.tail.attention += n;
+        } else if c.kv && self.current.attention_busy > 0 {
+            self.gap += n;
         } else {
-            self.tail.bubbles += 1;
+            self.tail.bubbles += n;
         }
     }
 

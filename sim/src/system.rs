@@ -4,7 +4,8 @@ use crate::{
     clocked::{Block, PowerUp},
     host::{self, Bench, Op, Outcome},
     memory::Memory,
-    stats::{PassStats, Recorder},
+    skip::engine::Engine,
+    stats::{PassStats, Recorder, Watch},
     top::{In, Top},
 };
 use tritforge_spec::{
@@ -53,11 +54,15 @@ pub struct System {
     hw: Hw,
     layout: Layout,
     cycle: u64,
+    watch: Watch,
     recorder: Recorder,
+    /// The last cycle in which a word moved on any stream.
+    last_move: u64,
+    engine: Engine,
 }
 
 /// Cycles without a word on any stream after which a run counts as stuck: far above any memory latency that makes sense.
-const QUIET: u64 = 4_000_000;
+pub(crate) const QUIET: u64 = 4_000_000;
 
 impl System {
     /// A machine that has been reset and prepared for `image`, which lies in `memory`.
@@ -69,12 +74,26 @@ impl System {
         for _ in 0..2 {
             top.step(&In { rst: true, ..In::default() });
         }
-        let recorder = Recorder::new(&top, hw);
-        let mut system =
-            System { top, bench: Bench::new(hw, image, memory), hw: hw.clone(), layout: image.layout.clone(), cycle: 0, recorder };
+        let engine = Engine::new(hw, memory.config(), image.layout.page_table(hw.config.slots));
+        let mut system = System {
+            watch: Watch::new(&top),
+            recorder: Recorder::new(hw.ports()),
+            last_move: 0,
+            engine,
+            top,
+            bench: Bench::new(hw, image, memory),
+            hw: hw.clone(),
+            layout: image.layout.clone(),
+            cycle: 0,
+        };
         system.bench.push(host::setup(hw, &image.layout));
         system.run(&mut |_, _| {})?;
         Ok(system)
+    }
+
+    /// The timing machine of skip mode.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
     }
 
     /// Cycles since reset.
@@ -84,9 +103,9 @@ impl System {
 
     /// Runs the host's operations to their end; `see` looks at every cycle.
     fn run(&mut self, see: &mut dyn FnMut(u64, &Top)) -> Result<(), RunError> {
-        self.recorder.last_move = self.cycle;
+        self.last_move = self.cycle;
         while !self.bench.done() {
-            if self.cycle - self.recorder.last_move > QUIET {
+            if self.cycle - self.last_move > QUIET {
                 let waiting = self.top.handshakes().filter(|h| h.2).map(|h| format!("{}.{}", h.0, h.1)).collect::<Vec<_>>().join(", ");
                 return Err(RunError::Stuck { cycle: self.cycle, waiting });
             }
@@ -95,7 +114,13 @@ impl System {
             self.bench.drive(self.cycle, &out, &mut input);
             let marks = self.bench.results.iter().filter(|r| matches!(r, Outcome::Cycle(_))).count();
             let writes = (out.m_wvalid & input.m_wready).count_ones().into();
-            self.recorder.see(self.cycle, &self.top, marks == 1, writes);
+            let seen = self.watch.look(&self.top);
+            if seen.0 != 0 {
+                self.last_move = self.cycle;
+            }
+            if marks == 1 {
+                self.recorder.see(self.cycle, seen, writes);
+            }
             see(self.cycle, &self.top);
             self.top.step(&input);
             self.cycle += 1;

@@ -40,7 +40,7 @@ pub const FIELDS: &[Field] = &[
 ];
 
 /// One attention pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
     pub opcode: u8,
     pub version: u8,

@@ -6,7 +6,7 @@ use crate::axi::Burst;
 use std::collections::VecDeque;
 
 /// Limits a data channel to a rate. In ticks: a cycle has `beats` ticks, a beat takes `cycles` ticks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Pace {
     free: u64,
 }
@@ -24,10 +24,21 @@ impl Pace {
         let start = self.free.max((cycle * beats).saturating_sub(beats - 1));
         self.free = start + cycles;
     }
+
+    /// Moves all times from `now` to `then`; what has no effect from `now` on becomes one value.
+    fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
+        let beats = config.rate().0;
+        self.free = rebased(self.free.max((now * beats).saturating_sub(beats - 1)), now * beats, then * beats);
+    }
+}
+
+/// `time` seen from `now`, seen from `then`.
+fn rebased(time: u64, now: u64, then: u64) -> u64 {
+    (time + then) - now
 }
 
 /// A read burst that was accepted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Reading {
     burst: Burst,
     txn: u64,
@@ -35,8 +46,8 @@ struct Reading {
 }
 
 /// AR and R of a port.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct ReadChannel {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct ReadChannel {
     port: usize,
     /// Bursts accepted so far.
     count: u64,
@@ -73,6 +84,19 @@ impl ReadChannel {
         [Some(self.ready_from), beat].into_iter().flatten().filter(|&t| t > now).min()
     }
 
+    /// Moves all times from `now` to `then` (at least a cycle after 0), so that channels which do the same from now on are equal.
+    /// Without random pauses only: they depend on the number of the transaction.
+    pub fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
+        let to = |t: u64| rebased(t.max(now), now, then);
+        self.ready_from = to(self.ready_from);
+        self.beat_from = if self.queue.is_empty() { then } else { to(self.beat_from) };
+        for (txn, reading) in self.queue.iter_mut().enumerate() {
+            (reading.due, reading.txn) = (to(reading.due), txn as u64);
+        }
+        self.count = self.queue.len() as u64;
+        self.pace.rebase(config, now, then);
+    }
+
     fn schedule(&mut self, config: &MemConfig, not_before: u64) {
         if let Some(head) = self.queue.front() {
             let pause = config.stall(self.port, Channel::R, head.txn, self.beat);
@@ -103,14 +127,14 @@ impl ReadChannel {
 }
 
 /// A write burst whose data are not complete.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Writing {
     burst: Burst,
     txn: u64,
 }
 
 /// A response under way.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Answer {
     resp: u8,
     txn: u64,
@@ -118,8 +142,8 @@ struct Answer {
 }
 
 /// AW, W and B of a port.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct WriteChannel {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct WriteChannel {
     port: usize,
     count: u64,
     ready_from: u64,
@@ -162,6 +186,22 @@ impl WriteChannel {
         let beat = (!self.queue.is_empty()).then_some(self.beat_from);
         let answer = (!self.answers.is_empty()).then_some(self.answer_from);
         [Some(self.ready_from), beat, answer].into_iter().flatten().filter(|&t| t > now).min()
+    }
+
+    /// As [`ReadChannel::rebase`].
+    pub fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
+        let to = |t: u64| rebased(t.max(now), now, then);
+        self.ready_from = to(self.ready_from);
+        self.beat_from = if self.queue.is_empty() { then } else { to(self.beat_from) };
+        self.answer_from = if self.answers.is_empty() { then } else { to(self.answer_from) };
+        for (txn, writing) in self.queue.iter_mut().enumerate() {
+            writing.txn = txn as u64;
+        }
+        for answer in &mut self.answers {
+            (answer.due, answer.txn) = (to(answer.due), 0);
+        }
+        self.count = self.queue.len() as u64;
+        self.pace.rebase(config, now, then);
     }
 
     fn schedule_beat(&mut self, config: &MemConfig, not_before: u64) {

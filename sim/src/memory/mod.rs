@@ -3,7 +3,7 @@
 //!
 //! A beat that is read is sampled in the cycle in which it passes, a beat that is written is visible from the next cycle on.
 
-mod channels;
+pub(crate) mod channels;
 mod config;
 mod rules;
 mod storage;

@@ -1,0 +1,43 @@
+//! Timing of `axi_burst`: a segment becomes bursts that end at multiples of the burst length.
+
+use crate::skip::pieces::{Segment, Skid};
+
+/// State.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Bursts {
+    seg: Skid<Segment>,
+    /// Offset modulo the burst length, and beats that are in no burst yet.
+    act: Option<(u16, u32)>,
+    out: Option<u16>,
+}
+
+impl Bursts {
+    pub fn ready(&self) -> bool {
+        self.seg.ready()
+    }
+    /// Beats of the burst that is offered.
+    pub fn peek(&self) -> Option<u16> {
+        self.out
+    }
+    pub fn empty(&self) -> bool {
+        !self.seg.valid() && self.act.is_none() && self.out.is_none()
+    }
+    /// The clock edge.
+    pub fn step(&mut self, burst: u16, seg: Option<Segment>, burst_ready: bool) {
+        let advance = self.out.is_none() || burst_ready;
+        let cut = self.act.map(|(off, left)| {
+            let room = u32::from(burst - off);
+            (room.min(left), left <= room)
+        });
+        let take = cut.is_none_or(|(_, last)| advance && last);
+        if advance {
+            self.out = cut.map(|(beats, _)| beats as u16);
+        }
+        if take {
+            self.act = self.seg.peek().filter(|s| s.beats != 0).map(|s| (s.off, s.beats));
+        } else if advance && let (Some((_, left)), Some((beats, _))) = (self.act, cut) {
+            self.act = Some((0, left - beats));
+        }
+        self.seg.step(seg, take);
+    }
+}

@@ -1,0 +1,194 @@
+//! Timing of `kvread`. Which blocks there are depends on the position of the pass: the machine asks for each block and each
+//! segment when it comes to it.
+
+use crate::skip::{
+    ask,
+    pieces::{Count, Segment, Skid, word},
+    signals::{KvWord, Signals, from, into},
+};
+use tritforge_spec::{
+    block::attn::{KIND_HEADER, KIND_K, KIND_SCALES, KIND_V},
+    kv::KvShape,
+};
+
+const CMD: u32 = into("kvread", "cmd");
+const PB: u32 = into("kvread", "pb");
+const IN: u32 = into("kvread", "in");
+const KSEG: u32 = from("kvread", "kseg");
+const KV: u32 = from("kvread", "kv");
+
+/// A block as the output side sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Block {
+    pub positions: u8,
+    /// It comes from memory, not from the pass buffer; the latter is the last of its head.
+    pub memory: bool,
+    /// The last of the pass.
+    pub end: bool,
+}
+
+/// The segments of a block in memory: the first, and a second one where the block is not full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Segments {
+    pub first: Segment,
+    pub second: Option<Segment>,
+    /// The last of the pass.
+    pub end: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    Page,
+    Sum,
+    First,
+    Second,
+}
+
+/// The command under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Pass {
+    /// Scales that have not come on `pb`.
+    missing: u32,
+    segments: Option<(Stage, Segments)>,
+    block: Block,
+    part: u8,
+    word: u32,
+}
+
+/// State.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KvRead {
+    cmd: Skid<u8>,
+    pb: Skid<bool>,
+    input: Count,
+    pass: Option<Pass>,
+    /// Words on their way into the pass buffer.
+    writes: [bool; 2],
+    output: Option<KvWord>,
+}
+
+impl KvRead {
+    /// The block that was asked for.
+    pub fn block_is(&mut self, block: Block) {
+        if let Some(pass) = &mut self.pass {
+            pass.block = block;
+        }
+    }
+
+    /// The segments that were asked for.
+    pub fn segments_are(&mut self, segments: Option<Segments>) {
+        if let Some(pass) = &mut self.pass {
+            pass.segments = segments.map(|s| (Stage::Page, s));
+        }
+    }
+
+    /// The word that is issued next, if its data are there; whether it comes from `in`.
+    fn issue(&self, pass: &Pass) -> Option<bool> {
+        let complete = pass.missing == 0 && self.writes == [false; 2];
+        if !pass.block.memory && !complete {
+            return None;
+        }
+        if pass.part == KIND_HEADER || !pass.block.memory {
+            return Some(false);
+        }
+        self.input.valid().then_some(true)
+    }
+
+    /// Counts one issued word; whether it was the last of its block.
+    fn advance(k: &KvShape, pass: &mut Pass) -> bool {
+        let words = match pass.part {
+            KIND_HEADER => 1,
+            KIND_SCALES => k.scale_words(),
+            _ => pass.block.positions as usize * k.vector_words(),
+        };
+        pass.word += 1;
+        if (pass.word as usize) < words {
+            return false;
+        }
+        pass.word = 0;
+        let end = pass.part == KIND_V;
+        pass.part = match pass.part {
+            KIND_HEADER => KIND_SCALES,
+            KIND_SCALES => KIND_K,
+            KIND_K => KIND_V,
+            _ => KIND_HEADER,
+        };
+        end
+    }
+
+    /// The clock edge; what is asked for goes to `asks`.
+    pub fn step(&mut self, k: &KvShape, s: &mut Signals, asks: &mut u32) {
+        const TOUCH: u64 = 1 << CMD | 1 << PB | 1 << IN | 1 << KSEG | 1 << KV;
+        let enable = self.output.is_none() || s.moves(KV);
+        let issued = self.pass.filter(|_| enable).and_then(|p| Some((p, self.issue(&p)?)));
+        let segment_moves = matches!(self.pass, Some(Pass { segments: Some((Stage::Page | Stage::Sum, _)), .. }));
+        let still = issued.is_none() && !segment_moves && self.writes == [false; 2] && !self.pb.valid();
+        if still && s.moved & TOUCH == 0 && !(self.pass.is_none() && self.cmd.valid()) {
+            return;
+        }
+        let take_pass = self.pass.is_some_and(|p| p.missing != 0);
+        let arrived = self.pb.peek().filter(|_| take_pass);
+        let mut finished = false;
+        if let Some(pass) = &mut self.pass {
+            pass.missing -= (arrived == Some(true)) as u32;
+            let kseg = s.moves(KSEG);
+            pass.segments = match pass.segments {
+                Some((Stage::Page, b)) => Some((Stage::Sum, b)),
+                Some((Stage::Sum, b)) => Some((Stage::First, b)),
+                Some((Stage::First, b)) if kseg && b.second.is_some() => Some((Stage::Second, b)),
+                Some((Stage::First | Stage::Second, b)) if kseg => {
+                    if !b.end {
+                        *asks |= ask::SEGMENTS;
+                    }
+                    None
+                }
+                other => other,
+            };
+        }
+        let take_input = issued.is_some_and(|(_, from_input)| from_input);
+        if let (Some((before, _)), Some(pass)) = (issued, &mut self.pass) {
+            self.output = Some(KvWord {
+                kind: before.part,
+                positions: if before.part == KIND_HEADER { before.block.positions } else { 0 },
+                last: before.part == KIND_HEADER && !before.block.memory,
+            });
+            if Self::advance(k, pass) {
+                finished = pass.block.end;
+                if !finished {
+                    *asks |= ask::BLOCK;
+                }
+            }
+        } else if enable {
+            self.output = None;
+        }
+        self.writes = [arrived.is_some(), self.writes[0]];
+        let take_cmd = self.pass.is_none() || finished;
+        if take_cmd {
+            self.pass = self.cmd.peek().map(|n| {
+                *asks |= ask::BLOCK | ask::SEGMENTS;
+                let missing = 2 * k.kv_heads as u32 * u32::from(n);
+                Pass { missing, segments: None, block: Block::default(), part: KIND_HEADER, word: 0 }
+            });
+        }
+        self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), take_cmd);
+        self.pb.step(s.moves(PB).then_some(s.payload.pb_scale), take_pass);
+        self.input.step(word(s.moves(IN)), take_input);
+        self.outputs(s);
+    }
+
+    /// Drives the outputs.
+    pub fn outputs(&self, s: &mut Signals) {
+        s.accept(CMD, self.cmd.ready());
+        s.accept(PB, self.pb.ready());
+        s.accept(IN, self.input.ready());
+        let offered = match self.pass.and_then(|p| p.segments) {
+            Some((Stage::First, b)) => Some(b.first),
+            Some((Stage::Second, b)) => b.second,
+            _ => None,
+        };
+        s.offer(KSEG, offered.is_some());
+        s.payload.kseg = offered.unwrap_or_default();
+        s.offer(KV, self.output.is_some());
+        s.payload.kv = self.output.unwrap_or_default();
+    }
+}

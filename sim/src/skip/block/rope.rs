@@ -1,0 +1,86 @@
+//! Timing of `rope`.
+
+use crate::skip::{
+    pieces::{Count, Skid, word},
+    signals::{Signals, from, into},
+};
+use tritforge_spec::block::rope::{Params, STAGES};
+
+const CMD: u32 = into("rope", "cmd");
+const SUM: u32 = into("rope", "sum");
+const PAIR: u32 = from("rope", "pair");
+
+/// The next sum of the pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Pass {
+    n: u8,
+    token: u8,
+    second: bool,
+    pair: u16,
+    head: u16,
+}
+
+/// State.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rope {
+    cmd: Skid<u8>,
+    sum: Count,
+    pass: Option<Pass>,
+    /// Bit i: stage i + 1 holds a pair.
+    stages: u16,
+}
+
+const LAST: u16 = 1 << (STAGES - 1);
+
+impl Rope {
+    fn advance(p: &Params, mut pass: Pass) -> Option<Pass> {
+        pass.token += 1;
+        if pass.token < pass.n {
+            return Some(pass);
+        }
+        pass.token = 0;
+        pass.second = !pass.second;
+        if !pass.second {
+            pass.pair += 1;
+        }
+        if pass.pair as usize == p.head_dim / 2 {
+            pass.pair = 0;
+            pass.head += 1;
+        }
+        ((pass.head as usize) < p.all_heads()).then_some(pass)
+    }
+
+    pub fn step(&mut self, p: &Params, s: &mut Signals) {
+        const TOUCH: u64 = 1 << CMD | 1 << SUM | 1 << PAIR;
+        let enable = self.stages & LAST == 0 || s.is_ready(PAIR);
+        let moving = enable && (self.stages != 0 || self.sum.valid() && self.pass.is_some());
+        if !moving && s.moved & TOUCH == 0 && !(self.pass.is_none() && self.cmd.valid()) {
+            return;
+        }
+        let take = self.pass.filter(|_| enable && self.sum.valid());
+        let mut next = self.pass;
+        let mut done = false;
+        if let Some(pass) = take {
+            done = pass.second;
+            next = Self::advance(p, pass);
+        }
+        if enable {
+            self.stages = self.stages << 1 & (2 * LAST - 1) | done as u16;
+        }
+        let start = next.is_none();
+        if start {
+            next = self.cmd.peek().map(|n| Pass { n, token: 0, second: false, pair: 0, head: 0 });
+        }
+        self.pass = next;
+        self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), start);
+        self.sum.step(word(s.moves(SUM)), take.is_some());
+        self.outputs(s);
+    }
+
+    /// Drives the outputs.
+    pub fn outputs(&self, s: &mut Signals) {
+        s.accept(CMD, self.cmd.ready());
+        s.accept(SUM, self.sum.ready());
+        s.offer(PAIR, self.stages & LAST != 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! Timing of `xstore`.
+
+use crate::skip::{
+    pieces::{Count, Segment, Skid, word},
+    signals::{Signals, from, into, level},
+};
+use tritforge_spec::block::xload;
+
+const CMD: u32 = into("xstore", "cmd");
+const Y: u32 = into("xstore", "y");
+const WSEG: u32 = from("xstore", "wseg");
+const WD: u32 = from("xstore", "wd");
+
+/// What does not change.
+#[derive(Clone, Debug)]
+pub struct Params {
+    pub shape: xload::Params,
+    pub burst: u16,
+}
+
+/// State.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Xstore {
+    cmd: Skid<(u16, u8)>,
+    y: Count,
+    segments: u8,
+    segment: Option<u16>,
+    next_off: u16,
+    token: u8,
+    group: u32,
+    sub: u32,
+    word_valid: bool,
+}
+
+impl Xstore {
+    pub fn step(&mut self, p: &Params, s: &mut Signals) {
+        const TOUCH: u64 = 1 << CMD | 1 << Y | 1 << WSEG | 1 << WD;
+        let run = self.cmd.valid();
+        if !run && s.moved & TOUCH == 0 {
+            return;
+        }
+        let (off, n) = self.cmd.head();
+        let due = self.segments < self.token || self.segments == self.token && self.y.valid();
+        let push = run && self.segments != n && (self.segment.is_none() || s.is_ready(WSEG)) && due;
+        let take = run && self.token != n && self.y.valid() && (!self.word_valid || s.is_ready(WD));
+        let vector_last = self.group as usize + 1 == p.shape.groups();
+        let word_last = vector_last || self.sub as usize + 1 == p.shape.groups_per_word();
+        let done = run && self.segments == n && self.token == n;
+        if s.is_ready(WSEG) {
+            self.segment = None;
+        }
+        if push {
+            let off = if self.segments == 0 { off } else { self.next_off };
+            self.segment = Some(off);
+            self.next_off = ((off as usize + p.shape.vector_words()) % p.burst as usize) as u16;
+            self.segments += 1;
+        }
+        if s.is_ready(WD) {
+            self.word_valid = false;
+        }
+        if take {
+            self.word_valid = word_last;
+            self.sub = if word_last { 0 } else { self.sub + 1 };
+            self.group = if vector_last { 0 } else { self.group + 1 };
+            self.token += vector_last as u8;
+        }
+        if done {
+            (self.segments, self.token, self.next_off) = (0, 0, 0);
+        }
+        self.cmd.step(s.moves(CMD).then_some((s.payload.x_out, s.payload.command.n)), done);
+        self.y.step(word(s.moves(Y)), take);
+        self.outputs(p, s);
+    }
+
+    /// Drives the outputs.
+    pub fn outputs(&self, p: &Params, s: &mut Signals) {
+        s.accept(CMD, self.cmd.ready());
+        s.accept(Y, self.y.ready());
+        s.offer(WSEG, self.segment.is_some());
+        s.offer(WD, self.word_valid);
+        s.payload.bseg = Segment { off: self.segment.unwrap_or_default(), beats: p.shape.vector_words() as u32 };
+        s.level(level::XSTORE_IDLE, !self.cmd.valid() && self.segment.is_none() && !self.word_valid);
+    }
+}

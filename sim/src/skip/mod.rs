@@ -1,0 +1,27 @@
+//! Skip mode: the cycles of the machine without evaluating every block's data in every cycle.
+//!
+//! Timing depends on shapes, positions and the memory, never on data (docs/simulation.md). So [`block`] holds the blocks' control
+//! alone, cycle for cycle what step mode's blocks do; [`machine`] wires them; what depends on a position is answered by
+//! [`outside`]; [`engine`] remembers what followed a state and jumps when the machine comes to an equal one.
+
+pub mod block;
+pub mod engine;
+pub mod machine;
+pub mod outside;
+pub mod pieces;
+pub mod signals;
+pub mod summary;
+
+/// What a machine may ask between two cycles, as bits; answered in this order.
+pub mod ask {
+    /// What the descriptor that was fetched says.
+    pub const JOB: u32 = 1;
+    /// The next block of the KV reader's output side.
+    pub const BLOCK: u32 = 2;
+    /// The segments of the next block of the KV reader's segment side.
+    pub const SEGMENTS: u32 = 4;
+    /// Where the KV writer's next vector lies.
+    pub const PLACE: u32 = 8;
+    /// All of them.
+    pub const ALL: u32 = 15;
+}

@@ -1,0 +1,192 @@
+//! What the timing of a run depends on besides the machine: its passes (tokens, positions, places) and the page table. It answers
+//! the machine's questions, in the order in which the machine comes to them.
+
+use super::{
+    ask,
+    block::{
+        ctrl::Job,
+        kvread::{Block, Segments},
+        kvwrite::Place,
+    },
+    pieces::Segment,
+};
+use tritforge_spec::{
+    descriptor::Descriptor,
+    hw::{Hw, KV_BLOCK},
+    kv::KvShape,
+};
+
+/// An answer; equal ones have the same effect on timing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Job(Job),
+    Block(Block),
+    Segments(Option<Segments>),
+    Place(Place),
+}
+
+/// Where a reader of the passes stands: pass, and the nest of its counters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    pass: usize,
+    token: usize,
+    head: usize,
+    block: usize,
+}
+
+impl Cursor {
+    /// The next place, where a head has `blocks` of them and a pass `heads` and `n` tokens; whether this was the pass's last.
+    fn advance(&mut self, blocks: usize, heads: usize, n: usize) -> bool {
+        self.block += 1;
+        if self.block >= blocks {
+            (self.block, self.head) = (0, self.head + 1);
+        }
+        if self.head == heads {
+            (self.head, self.token) = (0, self.token + 1);
+        }
+        let end = self.token == n;
+        if end {
+            *self = Self { pass: self.pass + 1, ..Self::default() };
+        }
+        end
+    }
+}
+
+/// The passes of a run.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    kv: KvShape,
+    burst: u32,
+    pages: Vec<u32>,
+    first: u32,
+    list: Vec<Descriptor>,
+    jobs: usize,
+    blocks: Cursor,
+    segments: Cursor,
+    /// `block` counts kinds here: K, V.
+    vectors: Cursor,
+}
+
+impl Outside {
+    /// Nothing to do, with this page table (as the host writes it).
+    pub fn new(hw: &Hw, pages: Vec<u32>) -> Self {
+        let at = Cursor::default();
+        Self {
+            kv: hw.kv(),
+            burst: hw.config.burst as u32,
+            pages,
+            first: 0,
+            list: Vec::new(),
+            jobs: 0,
+            blocks: at,
+            segments: at,
+            vectors: at,
+        }
+    }
+
+    /// Sets entry `index` of the page table.
+    pub fn set_page(&mut self, index: usize, entry: u32) {
+        if let Some(page) = self.pages.get_mut(index) {
+            *page = entry;
+        }
+    }
+
+    /// Begins a run of descriptors that lie at super-word `first`.
+    pub fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
+        let at = Cursor::default();
+        (self.first, self.list, self.jobs) = (first, list, 0);
+        (self.blocks, self.segments, self.vectors) = (at, at, at);
+    }
+
+    /// Offset of the first descriptor modulo the burst length.
+    pub fn first_descriptor(&self) -> u16 {
+        (self.first % self.burst) as u16
+    }
+
+    /// The answer to one question.
+    pub fn answer(&mut self, question: u32) -> Answer {
+        match question {
+            ask::JOB => Answer::Job(self.job()),
+            ask::BLOCK => Answer::Block(self.block()),
+            ask::SEGMENTS => Answer::Segments(self.segments()),
+            _ => Answer::Place(self.place()),
+        }
+    }
+
+    fn job(&mut self) -> Job {
+        let d = self.list.get(self.jobs).copied().unwrap_or_default();
+        self.jobs += 1;
+        let low = |off: u32| (off % self.burst) as u16;
+        Job { n: d.count, weights: low(d.weights), x_in: low(d.x_in), x_out: low(d.x_out), more: self.jobs < self.list.len() }
+    }
+
+    fn pass(&self, at: &Cursor) -> (usize, usize, usize, usize) {
+        let d = self.list.get(at.pass).copied().unwrap_or_default();
+        (d.pos.into(), d.count.into(), d.layer.into(), d.slot.into())
+    }
+
+    /// A segment as its bursts see it: one that no burst border cuts is as good as one at a border.
+    fn segment(&self, off: u32, beats: usize) -> Segment {
+        let low = off % self.burst;
+        let cut = low as usize + beats > self.burst as usize;
+        Segment { off: if cut { low as u16 } else { 0 }, beats: beats as u32 }
+    }
+
+    fn block(&mut self) -> Block {
+        let at = self.blocks;
+        let (pos, n, ..) = self.pass(&at);
+        let blocks = pos.div_ceil(KV_BLOCK);
+        let memory = at.block < blocks;
+        let positions = if memory { (pos - at.block * KV_BLOCK).min(KV_BLOCK) } else { at.token + 1 };
+        let end = self.blocks.advance(blocks + 1, self.kv.kv_heads, n);
+        Block { positions: positions as u8, memory, end }
+    }
+
+    fn segments(&mut self) -> Option<Segments> {
+        let at = self.segments;
+        let (pos, n, layer, slot) = self.pass(&at);
+        if pos == 0 {
+            self.segments = Cursor { pass: at.pass + 1, ..Cursor::default() };
+            return None;
+        }
+        let k = &self.kv;
+        let page = self.pages.get(slot * k.pages_per_slot() + at.block).copied().unwrap_or_default();
+        let off = page.wrapping_add(k.block_at(layer, at.head) as u32);
+        let positions = (pos - at.block * KV_BLOCK).min(KV_BLOCK);
+        let words = positions * k.vector_words();
+        let (first, second) = match positions == KV_BLOCK {
+            true => (self.segment(off, k.block_words()), None),
+            false => {
+                let v = off.wrapping_add(k.vector_at(1, 0) as u32);
+                (self.segment(off, k.scale_words() + words), Some(self.segment(v, words)))
+            }
+        };
+        let heads = k.kv_heads;
+        let end = self.segments.advance(pos.div_ceil(KV_BLOCK), heads, n);
+        Some(Segments { first, second, end })
+    }
+
+    /// Vectors come kind by kind, head by head, token by token.
+    fn place(&mut self) -> Place {
+        let Cursor { pass, token, head, block: kind } = self.vectors;
+        let (pos, n, layer, slot) = self.pass(&self.vectors);
+        let k = &self.kv;
+        let pos = pos + token;
+        let page = self.pages.get(slot * k.pages_per_slot() + pos / KV_BLOCK).copied().unwrap_or_default();
+        let off = page.wrapping_add(k.block_at(layer, head) as u32);
+        let vector = self.segment(off.wrapping_add(k.vector_at(kind, pos % KV_BLOCK) as u32), k.vector_words());
+        let scale = self.segment(off.wrapping_add(k.scale_at(kind, pos % KV_BLOCK).0 as u32), 1);
+        let v = &mut self.vectors;
+        v.token = token + 1;
+        if v.token == n {
+            (v.token, v.head) = (0, head + 1);
+        }
+        if v.head == k.kv_heads {
+            (v.head, v.block) = (0, kind + 1);
+        }
+        if v.block == 2 {
+            *v = Cursor { pass: pass + 1, ..Cursor::default() };
+        }
+        Place { vector, scale }
+    }
+}

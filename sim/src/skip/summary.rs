@@ -1,0 +1,66 @@
+//! What happened in a piece of a run, as far as reports need it: words of every stage, levels run by run, beats on the ports.
+
+use super::{machine::Bus, signals::Signals};
+use crate::stats::{Cycle, STAGE_OF_STREAM, Words};
+use smallvec::SmallVec;
+
+/// A piece of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub cycles: u32,
+    /// Words by stage, in the order of their first cycles.
+    pub words: SmallVec<[Words; 4]>,
+    /// What the levels said, and for how many cycles.
+    pub levels: SmallVec<[(Cycle, u32); 4]>,
+    /// Read beats of every simulated port, write beats of all.
+    pub beats: SmallVec<[u32; 1]>,
+    pub writes: u32,
+    /// A word moved somewhere.
+    pub moved: bool,
+}
+
+impl Summary {
+    /// Of no cycle, for this number of simulated ports.
+    pub fn new(ports: usize) -> Self {
+        Self { beats: SmallVec::from_elem(0, ports), ..Self::default() }
+    }
+
+    /// One more cycle.
+    pub fn add(&mut self, s: &Signals, bus: Bus) {
+        self.moved |= s.moved != 0 || bus != Bus::default();
+        let mut stages = s.moved & STAGE_STREAMS;
+        while stages != 0 {
+            let stream = stages.trailing_zeros();
+            stages &= stages - 1;
+            Words::count(&mut self.words, STAGE_OF_STREAM[stream as usize], self.cycles);
+        }
+        let cycle = Cycle::of(s);
+        match self.levels.last_mut() {
+            Some((last, n)) if *last == cycle => *n += 1,
+            _ => self.levels.push((cycle, 1)),
+        }
+        for (p, beats) in self.beats.iter_mut().enumerate() {
+            *beats += bus.r >> p & 1;
+        }
+        self.writes += bus.w.count_ones();
+        self.cycles += 1;
+    }
+
+    /// Nothing more is added.
+    pub fn finish(&mut self) {
+        self.words.shrink_to_fit();
+        self.levels.shrink_to_fit();
+    }
+}
+
+/// Streams whose words mark a stage.
+const STAGE_STREAMS: u64 = {
+    let (mut all, mut i) = (0, 0);
+    while i < STAGE_OF_STREAM.len() {
+        if STAGE_OF_STREAM[i] != u8::MAX {
+            all |= 1 << i;
+        }
+        i += 1;
+    }
+    all
+};

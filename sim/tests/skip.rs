@@ -1,0 +1,265 @@
+//! Skip mode against step mode: every valid, ready and level between the blocks and every AXI handshake, in every cycle.
+
+use tritforge_sim::clocked::PowerUp;
+use tritforge_sim::memory::{MemConfig, Memory, Timing};
+use tritforge_sim::skip::{
+    ask,
+    machine::{GO, Machine},
+    outside::Outside,
+    signals::level,
+};
+use tritforge_sim::system::{Pass, System};
+use tritforge_spec::config::AccelConfig;
+use tritforge_spec::descriptor::Descriptor;
+use tritforge_spec::hw::{AttnShape, Hw};
+use tritforge_spec::image::Image;
+use tritforge_spec::random::Rng;
+use tritforge_spec::reference::AttnParams;
+use tritforge_spec::reference::random::{RandomModel, residual_rows};
+use tritforge_spec::top::STREAMS;
+
+fn config(name: &str) -> AccelConfig {
+    let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    AccelConfig::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+const LEVELS: [(&str, &str, u32); 10] = [
+    ("tmac", "busy", level::ARRAY_BUSY),
+    ("tmac", "wait_w", level::WAIT_W),
+    ("tmac", "wait_act", level::WAIT_ACT),
+    ("tmac", "wait_out", level::WAIT_OUT),
+    ("attn", "busy", level::ATTN_BUSY),
+    ("xstore", "idle", level::XSTORE_IDLE),
+    ("kvwrite", "idle", level::KVWRITE_IDLE),
+    ("axi_write", "idle", level::WRITE_IDLE),
+    ("ctrl", "busy", level::CTRL_BUSY),
+    ("ctrl", "finished", level::FINISHED),
+];
+
+/// Runs passes of `lengths` tokens in step mode, the timing machine beside it in every cycle.
+fn check(name: &str, hw: &Hw, model: &RandomModel, lengths: &[usize], timing: Timing, stalls: Option<u64>, seed: u64) {
+    let int = model.build(seed);
+    let layers: Vec<&AttnParams> = int.layers.iter().map(|l| &l.attn).collect();
+    let image = Image::build(hw, &layers, 0).unwrap();
+    let config = MemConfig { timing, stalls, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
+    let mut system = System::new(hw, &image, Memory::new(config.clone()).unwrap(), PowerUp::Random(seed)).unwrap();
+    let machine = Machine::new(hw, &config);
+    let mut state = machine.state();
+    machine.rest(&mut state, system.cycle());
+    let mut outside = Outside::new(hw, image.layout.page_table(hw.config.slots));
+    // The page table's streams belong to the host.
+    let compared: u64 = (0..STREAMS.len()).filter(|&i| STREAMS[i].0 != "regs").map(|i| 1 << i).sum();
+    let probes: Vec<_> = LEVELS.iter().map(|l| (system.top.probe(l.0, l.1).unwrap(), l.2)).collect();
+    let beats = system.top.probe("axi_read", "beats_inc").unwrap();
+    let axi = ["m_arvalid"].map(|p| system.top.probe("axi_read", p).unwrap());
+    let axw = ["m_awvalid", "m_wvalid"].map(|p| system.top.probe("axi_write", p).unwrap());
+    let _ = (axi, axw);
+    let mut rng = Rng::new(seed);
+    let mut pos = 0;
+    for (i, &n) in lengths.iter().enumerate() {
+        let layer = i % model.shape.layers;
+        let x = residual_rows(&mut rng, n * hw.shape.dim);
+        let descriptor = Descriptor {
+            opcode: 1,
+            version: 1,
+            layer: layer as u8,
+            slot: 0,
+            pos: pos as u16,
+            count: n as u8,
+            weights: image.layout.layers[layer],
+            x_in: image.layout.x_in,
+            x_out: image.layout.x_out,
+        };
+        let mut rung = false;
+        let mut see = |cycle: u64, top: &tritforge_sim::top::Top| {
+            let (mut valid, mut ready) = (0u64, 0u64);
+            for (i, h) in top.handshakes().enumerate() {
+                valid |= (h.2 as u64) << i;
+                ready |= (h.3 as u64) << i;
+            }
+            if !rung && valid >> GO & 1 != 0 {
+                rung = true;
+                outside.begin(image.layout.descriptors, vec![descriptor]);
+                machine.go(&mut state, &outside);
+            }
+            let s = &state.signals;
+            for (i, names) in STREAMS.iter().enumerate().filter(|(i, _)| compared >> i & 1 != 0) {
+                let bits = |v: u64, r: u64| (v >> i & 1, r >> i & 1);
+                assert_eq!(
+                    bits(s.valid, s.ready),
+                    bits(valid, ready),
+                    "{name} seed {seed} cycle {cycle}: (valid, ready) of {}.{} -> {}.{}: left skip, right step",
+                    names.0,
+                    names.1,
+                    names.2,
+                    names.3
+                );
+            }
+            for (probe, bit) in &probes {
+                assert_eq!(s.high(*bit), top.read(*probe) != 0, "{name} seed {seed} cycle {cycle}: level {bit:#x}");
+            }
+            let (bus, asks) = machine.cycle(&mut state);
+            let got = top.read(beats);
+            let expected = if machine.ports() == 1 { if bus.r != 0 { (1 << hw.ports()) - 1 } else { 0 } } else { u64::from(bus.r) };
+            assert_eq!(expected, got, "{name} seed {seed} cycle {cycle}: beats");
+            for question in [ask::JOB, ask::BLOCK, ask::SEGMENTS, ask::PLACE] {
+                if asks & question != 0 {
+                    let answer = outside.answer(question);
+                    machine.answer(&mut state, &answer);
+                }
+            }
+        };
+        let got = system.pass(&Pass { layer, slot: 0, pos, x }, &mut see).unwrap();
+        println!("{name} seed {seed}: layer {layer} position {pos} tokens {n}: {} cycles", got.stats.cycles);
+        assert!(rung);
+        assert!(machine.idle(&state));
+        if layer + 1 == model.shape.layers {
+            pos += n;
+        }
+    }
+}
+
+fn named(name: &str, [dim, heads, kv_heads, head_dim]: [usize; 4], lengths: &[usize], timing: Timing, stalls: Option<u64>) {
+    let config = config(name);
+    let mut random = RandomModel::small(dim, heads, kv_heads, head_dim);
+    random.shape.layers = 2;
+    random.kv_bits = config.kv_bits;
+    let hw = Hw::new(config, AttnShape { context: 512, ..random.shape.clone() }).unwrap();
+    check(name, &hw, &random, lengths, timing, stalls, 7);
+}
+
+const SLOW: Timing = Timing::Fixed { latency: 37, beats: 2, cycles: 3, outstanding: 4 };
+
+#[test]
+fn small_configuration() {
+    named("small", [96, 4, 2, 32], &[3, 3, 4, 4, 1, 1, 4, 4, 4, 4, 4, 4, 1, 1], SLOW, None);
+}
+
+#[test]
+fn two_bit_weights_and_ideal_memory() {
+    named("two-bit", [160, 5, 1, 80], &[4, 4, 2, 2, 1, 1], Timing::Ideal, None);
+}
+
+#[test]
+fn four_ports_320_lanes() {
+    named("kv260", [256, 4, 2, 64], &[4, 4, 4, 4, 3, 3, 4, 4, 4, 4, 1, 1], SLOW, None);
+}
+
+#[test]
+fn random_pauses_on_every_channel() {
+    named("kv260", [256, 4, 2, 64], &[4, 4, 4, 4, 3, 3, 4, 4, 4, 4, 1, 1], SLOW, Some(3));
+}
+
+#[test]
+#[ignore = "prints speed"]
+fn speed() {
+    use tritforge_sim::skip::engine::Engine;
+    for (name, lanes) in [("small", 80), ("kv260", 320)] {
+        let c = AccelConfig { lanes, batch: 1, ..config(name) };
+        let mut random = RandomModel::small(256, 4, 2, 64);
+        random.shape.layers = 1;
+        let hw = Hw::new(c, AttnShape { context: 512, ..random.shape.clone() }).unwrap();
+        let int = random.build(1);
+        let image = Image::build(&hw, &[&int.layers[0].attn], 0).unwrap();
+        let timing = Timing::Fixed { latency: 40, beats: 1, cycles: 1, outstanding: 64 };
+        let mem = MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
+        for _ in 0..3 {
+            let mut engine = Engine::new(&hw, &mem, image.layout.page_table(1));
+            let list: Vec<Descriptor> = (0..40)
+                .map(|pos| Descriptor {
+                    opcode: 1,
+                    version: 1,
+                    layer: 0,
+                    slot: 0,
+                    pos,
+                    count: 1,
+                    weights: image.layout.layers[0],
+                    x_in: image.layout.x_in,
+                    x_out: image.layout.x_out,
+                })
+                .collect();
+            let t = std::time::Instant::now();
+            let mut pieces = 0;
+            for d in &list {
+                engine.run(image.layout.descriptors, vec![*d], &mut |_, _| pieces += 1).unwrap();
+                engine.rest(50);
+                if std::env::var("EFFORT").is_ok() {
+                    let e = engine.effort();
+                    print!("{}/{} ", e.evaluated, e.passed);
+                }
+            }
+            let s = t.elapsed().as_secs_f64();
+            let e = engine.effort();
+            println!(
+                "{name}: {} cycles, {} evaluated, {} pieces, {:.3} ms, {:.1} MHz, {:.1} ns an evaluated cycle",
+                e.passed,
+                e.evaluated,
+                pieces,
+                s * 1e3,
+                e.passed as f64 / s / 1e6,
+                s * 1e9 / e.evaluated as f64
+            );
+        }
+    }
+}
+#[test]
+#[ignore]
+fn sizes() {
+    println!("state {}", std::mem::size_of::<tritforge_sim::skip::machine::State>());
+    let c = AccelConfig { batch: 1, ..config("small") };
+    let mut random = RandomModel::small(256, 4, 2, 64);
+    random.shape.layers = 1;
+    let hw = Hw::new(c, AttnShape { context: 512, ..random.shape.clone() }).unwrap();
+    let int = random.build(1);
+    let image = Image::build(&hw, &[&int.layers[0].attn], 0).unwrap();
+    let timing = Timing::Fixed { latency: 40, beats: 1, cycles: 1, outstanding: 64 };
+    let mem = MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
+    let m = Machine::new(&hw, &mem);
+    let mut outside = Outside::new(&hw, image.layout.page_table(1));
+    let mut st = m.state();
+    let t = std::time::Instant::now();
+    let mut n = 0u64;
+    for pos in (0..40).cycle().take(40) {
+        outside.begin(
+            image.layout.descriptors,
+            vec![Descriptor {
+                opcode: 1,
+                version: 1,
+                layer: 0,
+                slot: 0,
+                pos,
+                count: 1,
+                weights: image.layout.layers[0],
+                x_in: image.layout.x_in,
+                x_out: image.layout.x_out,
+            }],
+        );
+        m.go(&mut st, &outside);
+        while !m.idle(&st) {
+            let (_, asks) = m.cycle(&mut st);
+            n += 1;
+            for q in [1, 2, 4, 8] {
+                if asks & q != 0 {
+                    let a = outside.answer(q);
+                    m.answer(&mut st, &a);
+                }
+            }
+        }
+    }
+    println!("{n} cycles, {:.1} ns a cycle", t.elapsed().as_secs_f64() * 1e9 / n as f64);
+    let t = std::time::Instant::now();
+    use std::hash::BuildHasher;
+    let b = rustc_hash::FxBuildHasher;
+    let mut x = 0;
+    for _ in 0..100000 {
+        x ^= b.hash_one(&st);
+        st.signals.levels ^= x as u32 & 1;
+    }
+    println!("hash {:.1} ns {x}", t.elapsed().as_secs_f64() * 1e9 / 1e5);
+    let t = std::time::Instant::now();
+    let mut v = Vec::new();
+    for _ in 0..1000 {
+        v.push(st.clone());
+    }
+    println!("clone {:.1} ns {}", t.elapsed().as_secs_f64() * 1e9 / 1e3, v.len());
+}
