@@ -10,6 +10,7 @@ pub mod kv;
 pub mod numerics;
 pub mod pack;
 pub mod random;
+pub mod random_hw;
 pub mod reference;
 pub mod regmap;
 pub mod rom;

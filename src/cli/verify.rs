@@ -9,10 +9,11 @@ use tritforge_sim::top::Top;
 use tritforge_spec::hw::Hw;
 use tritforge_spec::image::Image;
 use tritforge_spec::random::Rng;
+use tritforge_spec::random_hw;
 use tritforge_spec::reference::random::residual_rows;
 use tritforge_spec::reference::{AttnParams, IntModel, KvCache, Reference, Saturations};
 use tritforge_testbench::harness::Lockstep;
-use tritforge_testbench::{draw, machine};
+use tritforge_testbench::machine;
 
 use super::Outcome;
 use super::output::JsonArgs;
@@ -117,7 +118,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     for k in 0..args.random_configs {
         let seed = args.seed.wrapping_add(k);
-        let (hw, model) = draw::hardware(seed);
+        let (hw, model) = random_hw::hardware(seed);
         let job = of_random(&hw, &model.build(seed), seed)?;
         candidates.push(build(format!("drawn configuration {seed}"), hw, job)?);
     }

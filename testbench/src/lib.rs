@@ -1,6 +1,5 @@
 //! Lockstep: Verilated RTL beside the cycle model, every cycle, every bit.
 
 pub mod axi;
-pub mod draw;
 pub mod harness;
 pub mod machine;

@@ -61,6 +61,12 @@ impl Storage {
         self.page(page)[at] = byte;
     }
 
+    /// The page of number `page` (address / [`PAGE`]), if something was written to it. A write to a page that someone else holds makes a
+    /// new one: who keeps the `Arc` sees by [`Arc::ptr_eq`] whether anything was written since.
+    pub fn shared_page(&self, page: u64) -> Option<&Arc<[u8; PAGE]>> {
+        self.pages.get(&page)
+    }
+
     fn page(&mut self, page: u64) -> &mut [u8; PAGE] {
         Arc::make_mut(self.pages.entry(page).or_insert_with(|| Arc::new([0; PAGE])))
     }

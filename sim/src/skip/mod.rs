@@ -2,7 +2,8 @@
 //!
 //! Timing depends on shapes, positions and the memory, never on data (docs/simulation.md). So [`block`] holds the blocks' control
 //! alone, cycle for cycle what step mode's blocks do; [`machine`] wires them; what depends on a position is answered by
-//! [`outside`]; [`engine`] remembers what followed a state and jumps when the machine comes to an equal one.
+//! [`outside`]; [`engine`] remembers what followed a state and jumps when the machine comes to an equal one. The data are those of
+//! [`values`], which does to memory what a pass does.
 
 pub mod block;
 pub mod engine;
@@ -11,6 +12,7 @@ pub mod outside;
 pub mod pieces;
 pub mod signals;
 pub mod summary;
+pub mod values;
 
 /// What a machine may ask between two cycles, as bits; answered in this order.
 pub mod ask {

@@ -1,6 +1,6 @@
 //! Random hardware: configurations and model shapes drawn from a seed, all valid, small enough to simulate.
 
-use tritforge_spec::{
+use crate::{
     config::{AccelConfig, Packing},
     hw::{AttnShape, Hw},
     random::Rng,
