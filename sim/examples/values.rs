@@ -55,10 +55,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{path}, D {dim}, {heads} heads, {kv_heads} KV heads, head dimension {head_dim}, one token a pass, measured:");
     for pos in [0, 40, 250, 500] {
-        let runs = 200;
-        // The least of ten groups: other work on the machine only adds.
+        let runs = 20;
+        // The least of many short groups: other work on the machine only adds.
         let mut best = f64::INFINITY;
-        for _ in 0..10 {
+        for _ in 0..200 {
             let begun = Instant::now();
             for _ in 0..runs {
                 executor.run(bench.memory.storage_mut(), &descriptor(pos))?;

@@ -8,6 +8,7 @@ mod attend;
 mod kv;
 mod layer;
 mod ternary;
+mod wide;
 mod words;
 
 use crate::memory::Storage;
@@ -38,6 +39,9 @@ pub enum ValueError {
     )]
     Overlap { written: &'static str, at: Range<u64>, other: &'static str, there: Range<u64> },
 }
+
+/// The opcode of an attention pass.
+const OPCODE: u8 = descriptor::Opcode::Attention as u8;
 
 /// Executes passes on a memory.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ struct Work {
     bytes: Vec<u8>,
     x: Vec<i32>,
     /// Codes of a norm, a padded vector a token, and their scales.
-    codes: Vec<i8>,
+    codes: Vec<i16>,
     scales: Vec<Scale>,
     sums: Vec<i32>,
     /// Sine and cosine of a token's position, a pair each.
@@ -177,17 +181,20 @@ impl Executor {
     /// The checks of the control block.
     fn check_fields(&self, d: &Descriptor) -> Result<(), ValueError> {
         let s = &self.shape;
-        let check = |ok: bool, field, expected: String, found: u64| {
-            if ok { Ok(()) } else { Err(ValueError::Descriptor { field, expected, found }) }
-        };
-        let opcode = descriptor::Opcode::Attention as u8;
-        check(d.opcode == opcode, "opcode", opcode.to_string(), d.opcode.into())?;
-        check(d.version == descriptor::VERSION, "version", descriptor::VERSION.to_string(), d.version.into())?;
-        check(usize::from(d.layer) < s.layers, "layer", format!("below {}", s.layers), d.layer.into())?;
-        check(usize::from(d.slot) < self.kv.slots, "slot", format!("below {}", self.kv.slots), d.slot.into())?;
-        check((1..=s.batch).contains(&d.count.into()), "count", format!("1 to {}", s.batch), d.count.into())?;
-        let (end, context) = (usize::from(d.pos) + usize::from(d.count), self.kv.context);
-        check(end <= context, "pos", format!("pos + count at most {context}"), d.pos.into())
+        let (count, context) = (usize::from(d.count), self.kv.context);
+        // (holds, field, expected, found); the texts are made only for an error.
+        let checks: [(bool, &'static str, &dyn Fn() -> String, u64); 6] = [
+            (d.opcode == OPCODE, "opcode", &|| OPCODE.to_string(), d.opcode.into()),
+            (d.version == descriptor::VERSION, "version", &|| descriptor::VERSION.to_string(), d.version.into()),
+            (usize::from(d.layer) < s.layers, "layer", &|| format!("below {}", s.layers), d.layer.into()),
+            (usize::from(d.slot) < self.kv.slots, "slot", &|| format!("below {}", self.kv.slots), d.slot.into()),
+            ((1..=s.batch).contains(&count), "count", &|| format!("1 to {}", s.batch), d.count.into()),
+            (usize::from(d.pos) + count <= context, "pos", &|| format!("pos + count at most {context}"), d.pos.into()),
+        ];
+        match checks.iter().find(|check| !check.0) {
+            Some(&(_, field, expected, found)) => Err(ValueError::Descriptor { field, expected: expected(), found }),
+            None => Ok(()),
+        }
     }
 
     /// A pass reads its vectors before it writes any; everything else that it writes must lie apart from all that it uses.
@@ -258,7 +265,7 @@ impl Work {
             let quantiser = Quantiser::new(a, 127);
             self.codes.extend(x.iter().zip(&norm.gain).map(|(&x, &g)| {
                 let u = product(x, g);
-                quantiser.code((magnitude(u) as i64) * u.signum())
+                i16::from(quantiser.code((magnitude(u) as i64) * u.signum()))
             }));
             self.codes.resize((t + 1) * stride, 0);
             let (scale, saturated) = norm_scale(a.into(), (squares + u128::from(norm.eps)).max(1), norm.c, 0);

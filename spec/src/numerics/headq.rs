@@ -5,6 +5,7 @@ use super::prim::{fits_signed, fits_unsigned};
 use super::scale::Scale;
 
 /// Largest code for a KV width: 127 at 8 bits, 31 at 6, 7 at 4.
+#[inline]
 pub fn code_limit(bits: usize) -> u32 {
     (1 << (bits - 1)) - 1
 }
@@ -21,6 +22,7 @@ pub fn head_quantise(r: &[i64], limit: u32, codes: &mut [i8]) -> u64 {
 }
 
 /// Scale of the codes: `mul(mul(norm(A, 0), s_x), c)`, and the number of saturated exponents.
+#[inline]
 pub fn head_scale(a: u64, s_x: Scale, c: Scale) -> (Scale, u32) {
     let (b, x) = Scale::norm(a.into(), 0).mul_sat(s_x);
     let (s, y) = b.mul_sat(c);

@@ -1,17 +1,20 @@
 //! Rounding shift, rounded division, saturation, bit length, integer square root (docs/numerics.md, section 1).
 
 /// Number of bits of x; 0 for 0.
+#[inline]
 pub fn bitlen(x: u128) -> u32 {
     128 - x.leading_zeros()
 }
 
 /// Whether x is a signed `bits`-bit integer.
+#[inline]
 pub fn fits_signed(x: i128, bits: u32) -> bool {
     let half = 1i128 << (bits - 1);
     (-half..half).contains(&x)
 }
 
 /// Whether x is an unsigned `bits`-bit integer.
+#[inline]
 pub fn fits_unsigned(x: u128, bits: u32) -> bool {
     bitlen(x) <= bits
 }
@@ -70,6 +73,23 @@ pub fn shr_sat(x: i128, s: i32, bits: u32) -> (i64, bool) {
     sat(x << -s, bits)
 }
 
+/// [`shr_sat`] for |x| < 2^62, in 64 bits.
+#[inline(always)]
+pub fn shr_sat_narrow(x: i64, s: i32, bits: u32) -> (i64, bool) {
+    if s < 0 {
+        return shr_sat(x.into(), s, bits);
+    }
+    sat_narrow(shr(x, s), bits)
+}
+
+/// [`sat`] in 64 bits.
+#[inline(always)]
+pub fn sat_narrow(x: i64, bits: u32) -> (i64, bool) {
+    let half = 1i64 << (bits - 1);
+    let y = x.clamp(-half, half - 1);
+    (y, y != x)
+}
+
 /// n/d to the nearest integer, ties to even. d > 0, n < 2^127.
 #[inline]
 pub fn rhe(n: u128, d: u128) -> u128 {
@@ -86,6 +106,7 @@ pub fn rhe(n: u128, d: u128) -> u128 {
 }
 
 /// floor(√x), bit by bit. x < 2^34 gives 17 bits.
+#[inline]
 pub fn isqrt(x: u64) -> u64 {
     let mut root = 0u64;
     let mut bit = 1u64 << 31;
@@ -147,6 +168,7 @@ mod tests {
             let half = 1i128 << (bits - 1);
             let want = exact.clamp(-half, half - 1);
             prop_assert_eq!(shr_sat(x.into(), s, bits), (want as i64, want != exact));
+            prop_assert_eq!(shr_sat_narrow(x, s, bits), (want as i64, want != exact));
         }
 
         #[test]

@@ -10,6 +10,7 @@ pub struct Quantiser {
 
 impl Quantiser {
     /// For the absmax `a` < 2^47 of a vector and `limit` ≤ 127.
+    #[inline]
     pub fn new(a: u64, limit: u32) -> Self {
         debug_assert!(a < 1 << 47 && limit <= 127);
         // The inverse of an absmax of 0 is never looked at: every u is 0 then.

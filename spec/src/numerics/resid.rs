@@ -1,13 +1,13 @@
 //! Scaled sums and the residual add (docs/numerics.md, section 6).
 
-use super::prim::{fits_signed, sat, shr_sat};
+use super::prim::{fits_signed, sat_narrow, shr_sat_narrow};
 use super::scale::Scale;
 
 /// `sat_32(shr(acc · s.m, −s.e))` of a signed 22-bit sum, and whether it saturated.
 #[inline]
 pub fn scaled_sum(acc: i32, s: Scale) -> (i32, bool) {
     debug_assert!(fits_signed(acc.into(), 22));
-    let (y, saturated) = shr_sat(i128::from(acc) * i128::from(s.m), -i32::from(s.e), 32);
+    let (y, saturated) = shr_sat_narrow(i64::from(acc) * i64::from(s.m), -i32::from(s.e), 32);
     (y as i32, saturated)
 }
 
@@ -15,7 +15,7 @@ pub fn scaled_sum(acc: i32, s: Scale) -> (i32, bool) {
 #[inline]
 pub fn residual(x: i32, acc: i32, s: Scale) -> (i32, u32) {
     let (add, first) = scaled_sum(acc, s);
-    let (y, second) = sat(i128::from(x) + i128::from(add), 32);
+    let (y, second) = sat_narrow(i64::from(x) + i64::from(add), 32);
     (y as i32, u32::from(first) + u32::from(second))
 }
 

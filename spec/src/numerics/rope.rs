@@ -19,6 +19,7 @@ impl RopeRom {
     }
 
     /// `(sin, cos)` of a phase in units of 2^−32 turns; 15 fraction bits, |value| ≤ 2^15.
+    #[inline]
     pub fn sin_cos(&self, phase: u32) -> (i32, i32) {
         let i = (phase >> 18 & 0xfff) as usize;
         let (s, c) = (self.0[i], self.0[4095 - i]);
@@ -32,6 +33,7 @@ impl RopeRom {
 }
 
 /// Phase of a position: `pos · step mod 2^32`.
+#[inline]
 pub fn phase(pos: u32, step: u32) -> u32 {
     pos.wrapping_mul(step)
 }

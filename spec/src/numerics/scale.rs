@@ -24,6 +24,7 @@ impl Scale {
     pub const ONE: Scale = Scale { m: 1 << 15, e: -15 };
 
     /// `v · 2^e` rounded to a Scale, and whether its exponent saturated.
+    #[inline]
     pub fn norm_sat(v: u128, e: i32) -> (Scale, bool) {
         if v == 0 {
             return (Scale::ZERO, false);
@@ -44,17 +45,20 @@ impl Scale {
     }
 
     /// [`Scale::norm_sat`] without its flag. v < 2^120.
+    #[inline]
     pub fn norm(v: u128, e: i32) -> Scale {
         Scale::norm_sat(v, e).0
     }
 
     /// `self · other`, and whether the exponent saturated.
+    #[inline]
     pub fn mul_sat(self, other: Scale) -> (Scale, bool) {
         Scale::norm_sat(u128::from(self.m) * u128::from(other.m), i32::from(self.e) + i32::from(other.e))
     }
 
     /// [`Scale::mul_sat`] without its flag.
     #[allow(clippy::should_implement_trait)]
+    #[inline]
     pub fn mul(self, other: Scale) -> Scale {
         self.mul_sat(other).0
     }
@@ -98,11 +102,13 @@ impl Scale {
     }
 
     /// The stored form: `m | (e & 0xff) << 16`, 24 bits in a 32-bit word.
+    #[inline]
     pub fn to_bits(self) -> u32 {
         u32::from(self.m) | u32::from(self.e as u8) << 16
     }
 
     /// Reads the low 24 bits of the stored form.
+    #[inline]
     pub fn from_bits(bits: u32) -> Scale {
         Scale { m: bits as u16, e: (bits >> 16) as u8 as i8 }
     }

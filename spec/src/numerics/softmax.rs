@@ -3,7 +3,7 @@
 //! Per query head and token, positions 0 … pos in order: `score` gives z, `Softmax::step` the weight of V and the accumulators' shift,
 //! `accumulate` adds one position, `Softmax::finish` gives the reciprocal and `output` the result.
 
-use super::prim::{bitlen, fits_signed, fits_unsigned, shr, shr_sat};
+use super::prim::{bitlen, fits_signed, fits_unsigned, shr, shr_sat, shr_sat_narrow};
 use super::scale::Scale;
 use crate::rom;
 
@@ -51,7 +51,7 @@ pub fn score(dot: i32, s_k: Scale, s_q: Scale) -> Score {
     debug_assert!(fits_signed(dot.into(), 22));
     let product = i64::from(dot) * i64::from(s_k.m) * i64::from(s_q.m);
     let shift = -(i32::from(s_k.e) + i32::from(s_q.e) + 12);
-    let (z, saturated) = shr_sat(product.into(), shift, 24);
+    let (z, saturated) = shr_sat_narrow(product, shift, 24);
     Score { z: z as i32, saturated }
 }
 
@@ -103,6 +103,7 @@ impl Softmax {
     }
 
     /// Reciprocal of the sum, at the end of a head.
+    #[inline]
     pub fn finish(&self) -> Reciprocal {
         debug_assert!(!self.empty && self.sum >= 1 << 23);
         let mut n = bitlen(self.sum.into()) as i32;

@@ -33,29 +33,37 @@ impl Place<'_> {
 impl HeadCache {
     /// Takes positions 0..`positions` from memory in place of what was there.
     pub fn load(&mut self, kv: &KvShape, words: &Words, storage: &Storage, place: Place, positions: usize) {
-        for kind in 0..2 {
-            self.codes[kind].clear();
-            self.scales[kind].clear();
-        }
-        let word = words.bytes();
-        // Two spare bytes: a code is read with the byte behind it.
-        self.block.resize(kv.block_words() * word + 2, 0);
+        let (word, hd, per_word, vector) = (words.bytes(), kv.head_dim, kv.codes_per_word(), kv.vector_words() * words.bytes());
+        // No padding within words nor behind vectors: the codes of all vectors follow each other.
+        let dense = vector * 8 == hd * kv.kv_bits && per_word * kv.kv_bits == word * 8;
+        self.codes.iter_mut().for_each(|codes| codes.resize(positions * hd, 0));
+        self.scales.iter_mut().for_each(|scales| scales.clear());
+        self.block.resize(kv.block_words() * word, 0);
         for number in 0..positions.div_ceil(KV_BLOCK) {
-            let (off, n) = (place.block(number), (positions - number * KV_BLOCK).min(KV_BLOCK));
-            let vectors = n * kv.vector_words();
+            let (off, first) = (place.block(number), number * KV_BLOCK);
+            let n = (positions - first).min(KV_BLOCK);
             // As the hardware does: scales and K in one run, then V; a full block in one.
-            let first = if n == KV_BLOCK { kv.block_words() } else { kv.scale_words() + vectors };
-            words.read(storage, off, &mut self.block[..first * word]);
+            let run = if n == KV_BLOCK { kv.block_words() * word } else { kv.vector_at(0, n) * word };
+            words.read(storage, off, &mut self.block[..run]);
             if n < KV_BLOCK {
                 let at = kv.vector_at(1, 0);
-                words.read(storage, off.wrapping_add(at as u32), &mut self.block[at * word..][..vectors * word]);
+                words.read(storage, off.wrapping_add(at as u32), &mut self.block[at * word..][..n * vector]);
             }
             for kind in 0..2 {
-                for i in 0..n {
-                    let (at, lane) = kv.scale_at(kind, i);
-                    let b = &self.block[at * word + 4 * lane..][..4];
-                    self.scales[kind].push(Scale::from_bits(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-                    decode(kv, word, &self.block[kv.vector_at(kind, i) * word..], &mut self.codes[kind]);
+                // The lanes of a super-word are its words of 32 bits, so scale by scale is word by word.
+                let (at, lane) = kv.scale_at(kind, 0);
+                let scales = self.block[at * word + 4 * lane..].chunks_exact(4).take(n);
+                self.scales[kind].extend(scales.map(|b| Scale::from_bits(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))));
+                let codes = &mut self.codes[kind][first * hd..(first + n) * hd];
+                let bytes = &self.block[kv.vector_at(kind, 0) * word..];
+                if dense {
+                    decode(kv.kv_bits, bytes, codes);
+                    continue;
+                }
+                for (codes, bytes) in codes.chunks_exact_mut(hd).zip(bytes.chunks(vector)) {
+                    for (codes, bytes) in codes.chunks_mut(per_word).zip(bytes.chunks(word)) {
+                        decode(kv.kv_bits, bytes, codes);
+                    }
                 }
             }
         }
@@ -68,19 +76,24 @@ impl HeadCache {
     }
 }
 
-/// Appends the HD codes of the vector that begins at `bytes[0]`.
-fn decode(kv: &KvShape, word: usize, bytes: &[u8], codes: &mut Vec<i8>) {
-    let per_word = kv.codes_per_word();
-    for (w, first) in (0..kv.head_dim).step_by(per_word).enumerate() {
-        let (n, bytes) = (per_word.min(kv.head_dim - first), &bytes[w * word..]);
-        match kv.kv_bits {
-            8 => codes.extend(bytes[..n].iter().map(|&b| b as i8)),
-            4 => codes.extend((0..n).map(|i| ((bytes[i / 2] >> (i % 2 * 4)) << 4) as i8 >> 4)),
-            bits => codes.extend((0..n).map(|i| {
-                let at = i * bits;
-                let pair = u16::from_le_bytes([bytes[at / 8], bytes[at / 8 + 1]]);
-                ((pair >> (at % 8)) << (16 - bits)) as i16 >> (16 - bits)
-            } as i8)),
+/// The codes, `bits` each, that begin at `bytes[0]`.
+fn decode(bits: usize, bytes: &[u8], codes: &mut [i8]) {
+    match bits {
+        8 => codes.iter_mut().zip(bytes).for_each(|(code, &b)| *code = b as i8),
+        4 => {
+            for (pair, &b) in codes.chunks_mut(2).zip(bytes) {
+                // The low one's bits go up first, so that the shift down brings the sign.
+                let halves = [(b << 4) as i8 >> 4, b as i8 >> 4];
+                pair.iter_mut().zip(halves).for_each(|(code, half)| *code = half);
+            }
+        }
+        _ => {
+            // Four codes in three bytes; the last ones of a word may end earlier.
+            for (four, bytes) in codes.chunks_mut(4).zip(bytes.chunks(3)) {
+                let b = |i: usize| u32::from(bytes.get(i).copied().unwrap_or_default());
+                let all = b(0) | b(1) << 8 | b(2) << 16;
+                four.iter_mut().enumerate().for_each(|(i, code)| *code = ((all >> (6 * i)) << 2) as i8 >> 2);
+            }
         }
     }
 }
