@@ -25,6 +25,7 @@ use tritforge_spec::{
     reference::Saturations,
     rom,
 };
+use wide::{Kernel, wide};
 use words::Words;
 
 /// Why a pass was refused; nothing was written.
@@ -34,6 +35,8 @@ pub enum ValueError {
     Descriptor { field: &'static str, expected: String, found: u64 },
     #[error("weights at super-word {offset}, {section} rows: {error}; the hardware counts such a byte as zero trits and reports it")]
     Weights { offset: u32, section: &'static str, error: PackError },
+    #[error("weights at super-word {offset}, gain {index} of a norm: expected -65535 to 65535, found -65536; build the image anew")]
+    Gain { offset: u32, index: usize },
     #[error(
         "{written} (super-words {at:?}) overlaps {other} (super-words {there:?}), which the same pass uses: what is read then depends on cycles; move one of them"
     )]
@@ -78,12 +81,13 @@ struct Work {
     bytes: Vec<u8>,
     x: Vec<i32>,
     /// Codes of a norm, a padded vector a token, and their scales.
-    codes: Vec<i16>,
+    codes: Vec<i8>,
     scales: Vec<Scale>,
     sums: Vec<i32>,
     /// Sine and cosine of a token's position, a pair each.
     turns: Vec<(i32, i32)>,
-    rotated: Vec<i64>,
+    /// Elements of a vector before their quantisation.
+    wide: Vec<i64>,
     /// Codes and scales of all heads: `(head · tokens + token)`, K heads, V heads, Q heads.
     heads: Vec<i8>,
     head_scales: Vec<Scale>,
@@ -254,20 +258,16 @@ impl Work {
         self.codes.clear();
         self.scales.clear();
         for (t, x) in x.chunks_exact(k).enumerate() {
-            // 47 bits, as the product is in the hardware; only a gain of -2^16, which no image holds, could need more.
-            let product = |x: i32, g: i32| i64::from(x) * i64::from(g);
-            let magnitude = |u: i64| u.unsigned_abs() & ((1 << 47) - 1);
             let (mut a, mut squares) = (0, 0u128);
+            self.wide.clear();
             for (&x, &g) in x.iter().zip(&norm.gain) {
-                a = a.max(magnitude(product(x, g)));
+                let u = i64::from(x) * i64::from(g);
+                a = a.max(u.unsigned_abs());
                 squares += u128::from(i64::from(x).unsigned_abs().pow(2));
+                self.wide.push(u);
             }
-            let quantiser = Quantiser::new(a, 127);
-            self.codes.extend(x.iter().zip(&norm.gain).map(|(&x, &g)| {
-                let u = product(x, g);
-                i16::from(quantiser.code((magnitude(u) as i64) * u.signum()))
-            }));
             self.codes.resize((t + 1) * stride, 0);
+            wide(Codes { quantiser: Quantiser::new(a, 127), u: &self.wide, codes: &mut self.codes[t * stride..][..k] });
             let (scale, saturated) = norm_scale(a.into(), (squares + u128::from(norm.eps)).max(1), norm.c, 0);
             self.scales.push(scale);
             saturations.scales += u64::from(saturated);
@@ -290,13 +290,13 @@ impl Work {
         let heads = rows / hd;
         self.heads.resize(n * rows, 0);
         self.head_scales.resize(n * heads, Scale::ZERO);
-        self.rotated.resize(hd, 0);
+        self.wide.resize(hd, 0);
         for (t, sums) in self.sums.chunks_exact(rows).enumerate() {
             self.turns.clear();
             self.turns.extend(steps.iter().map(|&step| rom.sin_cos(rope::phase((pos + t) as u32, step))));
             for (head, sums) in sums.chunks_exact(hd).enumerate() {
                 let kind = (head / s.kv_heads).min(2);
-                let (low, high) = self.rotated.split_at_mut(half);
+                let (low, high) = self.wide.split_at_mut(half);
                 for (j, pair) in sums.chunks_exact(2).enumerate() {
                     (low[j], high[j]) = if kind == 1 {
                         (rope::unrotated(pair[0]), rope::unrotated(pair[1]))
@@ -305,11 +305,11 @@ impl Work {
                         rope::rotate(pair[0], pair[1], sin, cos)
                     };
                 }
-                let a = self.rotated.iter().map(|r| r.unsigned_abs()).max().unwrap_or(0);
+                let a = self.wide.iter().map(|r| r.unsigned_abs()).max().unwrap_or(0);
                 let (c, bits) = constants[kind];
                 let quantiser = Quantiser::new(a, code_limit(bits));
                 let at = head * n + t;
-                self.heads[at * hd..][..hd].iter_mut().zip(&self.rotated).for_each(|(code, &r)| *code = quantiser.code(r));
+                wide(Codes { quantiser, u: &self.wide, codes: &mut self.heads[at * hd..][..hd] });
                 let (scale, saturated) = head_scale(a, self.scales[t], c);
                 self.head_scales[at] = scale;
                 saturations.scales += u64::from(saturated);
@@ -346,5 +346,21 @@ impl Work {
                 saturations.residuals += u64::from(saturated);
             }
         }
+    }
+}
+
+/// [`Quantiser::codes`] on wide vectors.
+struct Codes<'a> {
+    quantiser: Quantiser,
+    u: &'a [i64],
+    codes: &'a mut [i8],
+}
+
+impl Kernel for Codes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.quantiser.codes(self.u, self.codes);
     }
 }

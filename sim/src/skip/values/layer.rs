@@ -19,6 +19,9 @@ use tritforge_spec::{
     pack::Section,
 };
 
+/// The one value of 17 bits that no image holds: its product with -2^31 would leave the 47 bits of a magnitude.
+const LEAST_GAIN: i32 = -(1 << 16);
+
 /// What a layer's segment says.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -74,7 +77,7 @@ impl Layers {
     /// The layer whose segment lies at super-word `offset`.
     ///
     /// # Errors
-    /// `Weights` for rows that hold an illegal byte or padding that is not zero.
+    /// `Weights` for rows that hold an illegal byte or padding that is not zero, `Gain` for one out of range.
     pub fn get(&mut self, storage: &Storage, offset: u32) -> Result<&Layer, ValueError> {
         let total = self.params.layer_words();
         let stands = self.known.get_mut(&offset).is_some_and(|(_, pins)| pins.stand(&self.words, storage));
@@ -107,14 +110,20 @@ impl Layers {
         let constants: Vec<u32> = words32(section(p.desc_words())).take(CONST_WORDS).collect();
         let scale = |i: usize| Scale::from_bits(constants[i]);
         let eps = |i: usize| u64::from(constants[i]) | u64::from(constants[i + 1]) << 32;
-        let gains = |bytes: &[u8], k: usize| words32(bytes).take(k).map(|w| sign_extend(w.into(), 17) as i32).collect();
+        let gains = |bytes: &[u8], k: usize| {
+            let gain: Vec<i32> = words32(bytes).take(k).map(|w| sign_extend(w.into(), 17) as i32).collect();
+            match gain.iter().position(|&g| g == LEAST_GAIN) {
+                Some(index) => Err(ValueError::Gain { offset, index }),
+                None => Ok(gain),
+            }
+        };
         let rows = |packed: &Section, name, bytes: &[u8], k: usize| match packed.unpack(bytes) {
             Ok(trits) => Ok(Rows::new(&trits, k)),
             Err(error) => Err(ValueError::Weights { offset, section: name, error }),
         };
-        let gain1 = gains(section(p.gain1_words), p.dim);
+        let gain1 = gains(section(p.gain1_words), p.dim)?;
         let qkv = rows(&self.qkv, "qkv", section(p.qkv_words), p.dim)?;
-        let gain2 = gains(section(p.gain2_words), p.q_dim);
+        let gain2 = gains(section(p.gain2_words), p.q_dim)?;
         let o = rows(&self.o, "o", section(p.o_words), p.q_dim)?;
         Ok(Layer {
             norm1: NormConstants { gain: gain1, eps: eps(const_index::EPS1), c: scale(const_index::C_NORM1) },
