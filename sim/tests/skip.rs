@@ -247,19 +247,4 @@ fn sizes() {
         }
     }
     println!("{n} cycles, {:.1} ns a cycle", t.elapsed().as_secs_f64() * 1e9 / n as f64);
-    let t = std::time::Instant::now();
-    use std::hash::BuildHasher;
-    let b = rustc_hash::FxBuildHasher;
-    let mut x = 0;
-    for _ in 0..100000 {
-        x ^= b.hash_one(&st);
-        st.signals.levels ^= x as u32 & 1;
-    }
-    println!("hash {:.1} ns {x}", t.elapsed().as_secs_f64() * 1e9 / 1e5);
-    let t = std::time::Instant::now();
-    let mut v = Vec::new();
-    for _ in 0..1000 {
-        v.push(st.clone());
-    }
-    println!("clone {:.1} ns {}", t.elapsed().as_secs_f64() * 1e9 / 1e3, v.len());
 }

@@ -25,6 +25,12 @@ impl Pace {
         self.free = start + cycles;
     }
 
+    /// The rate limits nothing from `now` on.
+    fn past(&self, config: &MemConfig, now: u64) -> bool {
+        let beats = config.rate().0;
+        self.free <= (now * beats).saturating_sub(beats - 1)
+    }
+
     /// Moves all times from `now` to `then`; what has no effect from `now` on becomes one value.
     fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
         let beats = config.rate().0;
@@ -76,6 +82,11 @@ impl ReadChannel {
 
     pub fn idle(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Idle, and no time that lies in the past matters any more: as long as nothing is accepted, all later cycles are the same.
+    pub fn settled(&self, config: &MemConfig, now: u64) -> bool {
+        self.idle() && self.ready_from <= now && self.pace.past(config, now)
     }
 
     /// The first cycle after `now` in which an output may change by itself.
@@ -179,6 +190,11 @@ impl WriteChannel {
 
     pub fn idle(&self) -> bool {
         self.queue.is_empty() && self.answers.is_empty()
+    }
+
+    /// As [`ReadChannel::settled`].
+    pub fn settled(&self, config: &MemConfig, now: u64) -> bool {
+        self.idle() && self.ready_from <= now && self.pace.past(config, now)
     }
 
     /// The first cycle after `now` in which an output may change by itself.

@@ -1,16 +1,18 @@
 //! Runs the machine and remembers: after what state came which cycles and which state. Where the machine comes to a state that it
-//! has been in, memory included, what followed is taken over and not evaluated again. Where a question is asked, what follows
-//! also depends on the answer, so each answer has a continuation of its own. The method is that of FastSim (Schnarr and Larus,
-//! "Fast out-of-order processor simulation using memoization", ASPLOS 1998); equality is of the whole state, never of a hash.
+//! has been in, memory included, what followed is taken over and not evaluated again; of parts that sleep the state does not
+//! matter ([`memo`](super::memo)). The method is that of FastSim (Schnarr and Larus, "Fast out-of-order processor simulation using
+//! memoization", ASPLOS 1998); equality is of states, never of hashes.
 
 use super::{
     ask,
     machine::{Machine, State},
+    memo::{Mask, Numbers, Piece, Place, Stores},
     outside::{Answer, Outside},
+    parts,
+    store::Store,
     summary::Summary,
 };
 use crate::memory::MemConfig;
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tritforge_spec::{descriptor::Descriptor, hw::Hw};
 
@@ -18,22 +20,8 @@ use tritforge_spec::{descriptor::Descriptor, hw::Hw};
 const LONGEST: u32 = 64;
 /// Pieces that are kept; beyond them all is forgotten and begun anew.
 const KEPT: usize = 1 << 16;
-
-type Answers = SmallVec<[Answer; 2]>;
-
-/// A piece of a run: the cycles from one state to the next that is remembered.
-#[derive(Clone, Debug)]
-struct Piece {
-    summary: Summary,
-    /// Questions that stand at its end.
-    asks: u32,
-    /// The state at its end, not yet answered; gone when nothing can need it any more.
-    end: Option<Box<State>>,
-    /// The machine is idle at its end.
-    idle: bool,
-    /// Answers and the piece that follows.
-    next: SmallVec<[(Answers, u32); 2]>,
-}
+/// Followers of a piece that are tried before the index of all.
+const FOLLOWERS: usize = 4;
 
 /// Nothing will ever move again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,10 +40,14 @@ pub struct Effort {
 pub struct Engine {
     machine: Machine,
     pub outside: Outside,
-    /// The idle machine between two runs.
+    /// The state that was evaluated last; between two runs, that of the machine.
     state: State,
+    /// The numbers of the parts of `state`.
+    numbers: Numbers,
+    stores: Stores,
+    /// Pieces, and where each begins with its set.
     pieces: Vec<Piece>,
-    index: FxHashMap<State, u32>,
+    index: Store<(u32, Place)>,
     effort: Effort,
 }
 
@@ -68,8 +60,10 @@ impl Engine {
             outside: Outside::new(hw, pages),
             machine,
             state,
+            numbers: Numbers::default(),
+            stores: Stores::default(),
             pieces: Vec::new(),
-            index: FxHashMap::default(),
+            index: Store::default(),
             effort: Effort::default(),
         }
     }
@@ -96,75 +90,140 @@ impl Engine {
     /// The machine stands still.
     pub fn run(&mut self, first: u32, list: Vec<Descriptor>, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
         self.outside.begin(first, list);
-        let mut state = self.state.clone();
-        self.machine.go(&mut state, &self.outside);
+        self.machine.go(&mut self.state, &self.outside);
         if !self.machine.repeats() {
-            return self.run_once(state, see);
+            return self.run_once(see);
         }
         if self.pieces.len() > KEPT {
-            self.pieces.clear();
-            self.index.clear();
+            (self.stores, self.pieces, self.index) = Default::default();
         }
-        self.machine.canonical(&mut state);
-        let mut at = self.find(state);
-        let mut cycle = 0;
+        self.machine.canonical(&mut self.state);
+        let mut place = Place::default();
+        self.stores.number(&self.state, parts::ALL, &mut place.numbers);
+        self.numbers = place.numbers;
+        place.look(&self.state.signals);
+        let (mut awake, mut set) = (self.state.awake, self.machine.due(&self.state));
+        let (mut cycle, mut quiet, mut before) = (0, 0, None);
         loop {
-            let piece = &self.pieces[at as usize];
+            let at = self.find(before, set, awake, &place)?;
+            before = Some(at);
+            let piece = &self.pieces[at];
             see(cycle, &piece.summary);
-            cycle += u64::from(piece.summary.cycles);
+            let cycles = u64::from(piece.summary.cycles);
+            cycle += cycles;
+            quiet = if piece.summary.moved { 0 } else { quiet + cycles };
+            piece.mask.put(&mut place, &piece.end);
+            (awake, set) = (piece.awake, piece.after);
             if piece.idle {
-                if let Some(end) = &piece.end {
-                    self.state = (**end).clone();
-                }
+                self.load(awake, &place);
                 self.effort.passed += cycle;
                 return Ok(cycle);
             }
-            let answers = questions(piece.asks).map(|q| self.outside.answer(q)).collect::<Answers>();
-            at = match piece.next.iter().find(|(a, _)| *a == answers) {
-                Some((_, next)) => *next,
-                None => self.follow(at, answers)?,
-            };
+            if quiet > crate::system::QUIET {
+                return Err(Stuck);
+            }
+            if piece.asks != 0 {
+                for question in questions(piece.asks) {
+                    let answer = self.outside.answer(question);
+                    self.answer(&mut place.numbers, &answer);
+                }
+            }
         }
     }
 
-    /// The piece after `at` with these answers, which were never given there before.
-    fn follow(&mut self, at: u32, answers: Answers) -> Result<u32, Stuck> {
-        let piece = &mut self.pieces[at as usize];
-        // Without a question there is one continuation, so nobody needs the state again.
-        let end = if piece.asks == 0 { piece.end.take() } else { piece.end.clone() };
-        let Some(mut state) = end else { return Err(Stuck) };
-        for answer in &answers {
-            self.machine.answer(&mut state, answer);
+    /// Puts an answer into the part that asked; it has just been at work, so it is awake and in the set.
+    fn answer(&mut self, numbers: &mut Numbers, answer: &Answer) {
+        macro_rules! put {
+            ($field:ident, $part:ident, $set:ident, $value:expr) => {{
+                let number = &mut numbers[parts::$part.trailing_zeros() as usize];
+                let mut state = *self.stores.$field.get(*number);
+                state.$set($value);
+                *number = self.stores.$field.number(&state);
+            }};
         }
-        self.machine.canonical(&mut state);
-        let next = self.find(*state);
-        if next == at && answers.is_empty() {
+        match *answer {
+            Answer::Job(job) => put!(ctrl, CTRL, job_is, job),
+            Answer::Block(block) => put!(kvread, KVREAD, block_is, block),
+            Answer::Segments(segments) => put!(kvread, KVREAD, segments_are, segments),
+            Answer::Place(place) => put!(kvwrite, KVWRITE, place_is, place),
+        }
+    }
+
+    /// Makes `state` that of `place`.
+    fn load(&mut self, awake: u32, place: &Place) {
+        let st = &mut self.state;
+        self.stores.load(&place.numbers, &self.numbers, st);
+        self.numbers = place.numbers;
+        st.awake = awake;
+        self.machine.begin(st, place.valid, place.ready, place.levels);
+    }
+
+    /// The piece that begins in `place`, where the parts of `set` are about to go on; evaluated if it is a new one.
+    fn find(&mut self, before: Option<usize>, set: u32, awake: u32, place: &Place) -> Result<usize, Stuck> {
+        let followers = before.map_or(&[][..], |b| &self.pieces[b].next);
+        if let Some(&at) = followers.iter().find(|&&n| self.pieces[n as usize].begins(set, place)) {
+            return Ok(at as usize);
+        }
+        let mask = Mask::new(set);
+        let start = mask.of(place);
+        let at = self.index.number(&(set, start));
+        if at as usize == self.pieces.len() {
+            self.load(awake, place);
+            let piece = self.evaluate(set, mask, start)?;
+            self.pieces.push(piece);
+        }
+        if let Some(before) = before
+            && self.pieces[before].next.len() < FOLLOWERS
+        {
+            self.pieces[before].next.push(at);
+        }
+        Ok(at as usize)
+    }
+
+    /// Evaluates `state` to the end of a piece.
+    fn evaluate(&mut self, set: u32, mask: Mask, start: Place) -> Result<Piece, Stuck> {
+        let (machine, st) = (&self.machine, &mut self.state);
+        let (mut summary, mut stepped) = (Summary::new(machine.ports()), 0);
+        let mut due = machine.due(st);
+        if due == 0 {
             return Err(Stuck);
         }
-        self.pieces[at as usize].next.push((answers, next));
-        Ok(next)
-    }
-
-    /// The piece that begins in `state`, evaluated if it is a new one.
-    fn find(&mut self, state: State) -> u32 {
-        if let Some(&id) = self.index.get(&state) {
-            return id;
-        }
-        let mut end = state.clone();
-        let (summary, asks) = evaluate(&self.machine, &mut end);
+        let asks = loop {
+            let signals = st.signals;
+            stepped |= due;
+            let (bus, asks) = machine.step(st, due);
+            summary.add(&signals, bus);
+            due = machine.due(st);
+            // Where pieces end follows from the state, so that two runs which come to do the same end them together.
+            if asks != 0 || bus.ar & 1 != 0 || summary.cycles == LONGEST || due & !set != 0 || machine.idle(st) {
+                break asks;
+            }
+        };
+        summary.finish();
         self.effort.evaluated += u64::from(summary.cycles);
-        let id = self.pieces.len() as u32;
-        let idle = asks == 0 && self.machine.idle(&end);
-        self.pieces.push(Piece { summary, asks, end: Some(Box::new(end)), idle, next: SmallVec::new() });
-        self.index.insert(state, id);
-        id
+        machine.canonical(st);
+        self.stores.number(st, stepped, &mut self.numbers);
+        let mut end = Place { numbers: self.numbers, ..Place::default() };
+        end.look(&st.signals);
+        Ok(Piece {
+            set,
+            mask,
+            start,
+            end: mask.of(&end),
+            awake: st.awake,
+            after: due | stepped,
+            asks,
+            idle: asks == 0 && machine.idle(st),
+            summary,
+            next: SmallVec::new(),
+        })
     }
 
     /// A run where no state comes again, as random pauses depend on the number of the transaction.
-    fn run_once(&mut self, mut state: State, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
+    fn run_once(&mut self, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
         let (mut cycle, mut quiet) = (0, 0);
-        while !self.machine.idle(&state) {
-            let (summary, asks) = evaluate(&self.machine, &mut state);
+        while !self.machine.idle(&self.state) {
+            let (summary, asks) = self.once();
             see(cycle, &summary);
             cycle += u64::from(summary.cycles);
             quiet = if summary.moved { 0 } else { quiet + u64::from(summary.cycles) };
@@ -173,31 +232,28 @@ impl Engine {
             }
             for question in questions(asks) {
                 let answer = self.outside.answer(question);
-                self.machine.answer(&mut state, &answer);
+                self.machine.answer(&mut self.state, &answer);
             }
         }
-        self.state = state;
         self.effort.evaluated += cycle;
         self.effort.passed += cycle;
         Ok(cycle)
+    }
+
+    /// Evaluates cycles up to the next question or the longest piece; the questions.
+    fn once(&mut self) -> (Summary, u32) {
+        let mut summary = Summary::new(self.machine.ports());
+        loop {
+            let signals = self.state.signals;
+            let (bus, asks) = self.machine.cycle(&mut self.state);
+            summary.add(&signals, bus);
+            if asks != 0 || summary.cycles == LONGEST || self.machine.idle(&self.state) {
+                return (summary, asks);
+            }
+        }
     }
 }
 
 fn questions(asks: u32) -> impl Iterator<Item = u32> {
     [ask::JOB, ask::BLOCK, ask::SEGMENTS, ask::PLACE].into_iter().filter(move |q| asks & q != 0)
-}
-
-/// Evaluates cycles up to the next question, the next burst on port 0, or the longest piece; the questions.
-fn evaluate(machine: &Machine, state: &mut State) -> (Summary, u32) {
-    let mut summary = Summary::new(machine.ports());
-    loop {
-        let signals = state.signals;
-        let (bus, asks) = machine.cycle(state);
-        summary.add(&signals, bus);
-        // Where pieces end follows from the state, so that two runs which come to do the same end them together.
-        if asks != 0 || bus.ar & 1 != 0 || summary.cycles == LONGEST || machine.idle(state) {
-            summary.finish();
-            return (summary, asks);
-        }
-    }
 }

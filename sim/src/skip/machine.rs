@@ -2,12 +2,12 @@
 //! [`Machine::cycle`]. What depends on positions and addresses is asked for (see [`ask`](super::ask)) and answered between cycles.
 
 use super::{
-    ask,
+    ask, parts,
     block::{
         attn, attn_out, axi_read, axi_write, ctrl, headq, kvread, kvwrite, norm, resid, rope, route, softmax, tmac, unpack, xload, xstore,
     },
     outside::{Answer, Outside},
-    signals::{Signals, from, into},
+    signals::{Signals, from, into, level},
 };
 use crate::{
     axi::Burst,
@@ -17,47 +17,45 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
-use tritforge_spec::{block, hw::Hw, kv::KvShape};
+use tritforge_spec::{block, hw::Hw};
 
 /// The doorbell's stream, driven from outside.
 pub const GO: u32 = from("regs", "go");
 const ROUTE_W: route::Streams = (into("route_w", "in"), [from("route_w", "o0"), from("route_w", "o1"), from("route_w", "o2")]);
 const ROUTE_A: route::Streams = (into("route_a", "in"), [from("route_a", "o0"), from("route_a", "o1"), from("route_a", "o2")]);
 /// The cycle at which a canonical state stands: above 0, so that times before it stay positive.
-const EPOCH: u64 = 1;
-
-/// One port of the memory.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct MemoryPort {
-    read: ReadChannel,
-    write: WriteChannel,
-}
+pub(super) const EPOCH: u64 = 1;
 
 /// Everything that decides what happens next.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub signals: Signals,
+    /// The [`parts`] that may go on by themselves; each of the others stays as it is until a word moves on one of its streams.
+    pub awake: u32,
     pub ctrl: ctrl::Ctrl,
     pub axi_read: axi_read::AxiRead,
+    pub aux: axi_read::Aux,
     pub axi_write: axi_write::AxiWrite,
-    route_w: route::Route,
-    route_a: route::Route,
-    xload: xload::Xload,
-    norm: norm::Norm,
-    unpack: unpack::Unpack,
-    tmac: tmac::Tmac,
-    rope: rope::Rope,
-    headq: headq::HeadQ,
+    pub route_w: route::Route,
+    pub route_a: route::Route,
+    pub xload: xload::Xload,
+    pub norm: norm::Norm,
+    pub unpack: unpack::Unpack,
+    pub tmac: tmac::Tmac,
+    pub rope: rope::Rope,
+    pub headq: headq::HeadQ,
     pub kvwrite: kvwrite::KvWrite,
     pub kvread: kvread::KvRead,
-    attn: attn::Attn,
-    softmax: softmax::Softmax,
-    attn_out: attn_out::AttnOut,
-    resid: resid::Resid,
-    xstore: xstore::Xstore,
-    memory: SmallVec<[MemoryPort; 1]>,
+    pub attn: attn::Attn,
+    pub softmax: softmax::Softmax,
+    pub attn_out: attn_out::AttnOut,
+    pub resid: resid::Resid,
+    pub xstore: xstore::Xstore,
+    /// The memory's channels, port by port.
+    pub(crate) memory_read: SmallVec<[ReadChannel; 1]>,
+    pub(crate) memory_write: SmallVec<[WriteChannel; 1]>,
     /// The memory's time.
-    now: u64,
+    pub now: u64,
 }
 
 /// What happened on AXI in a cycle; bit p: port p of those that are simulated.
@@ -77,17 +75,18 @@ pub struct Bus {
 pub struct Machine {
     ctrl: block::ctrl::Params,
     axi_read: block::axi_read::Params,
-    axi_write: block::axi_write::Params,
-    xload: block::xload::Params,
+    axi_write: axi_write::Params,
+    xload: xload::Params,
     norm: norm::Params,
     unpack: unpack::Params,
     tmac: tmac::Params,
-    rope: block::rope::Params,
-    headq: block::headq::Params,
-    kv: KvShape,
+    rope: rope::Params,
+    headq: headq::Params,
+    kvread: kvread::Params,
+    kvwrite: kvwrite::Params,
     attn: attn::Params,
     attn_out: block::attn_out::Params,
-    resid: block::resid::Params,
+    resid: resid::Params,
     xstore: xstore::Params,
     burst: u16,
     memory: MemConfig,
@@ -99,22 +98,22 @@ impl Machine {
     /// The machine of `hw` with this memory. Where no random pause tells the ports apart, one of them stands for all.
     pub fn new(hw: &Hw, memory: &MemConfig) -> Self {
         let ctrl = block::ctrl::Params::from(hw);
-        let axi_write = block::axi_write::Params::from(hw);
         let burst = hw.config.burst as u16;
         Self {
             axi_read: hw.into(),
-            axi_write,
-            xload: hw.into(),
+            axi_write: (&block::axi_write::Params::from(hw)).into(),
+            xload: block::xload::Params::from(hw).into(),
             norm: norm::Params::new(&hw.into(), &ctrl),
             unpack: unpack::Params::new(&hw.into(), &ctrl),
             tmac: tmac::Params::new(&hw.into(), &ctrl),
-            rope: hw.into(),
-            headq: hw.into(),
-            kv: hw.kv(),
+            rope: block::rope::Params::from(hw).into(),
+            headq: block::headq::Params::from(hw).into(),
+            kvread: (&hw.kv()).into(),
+            kvwrite: (&hw.kv()).into(),
             attn: attn::Params::from(&block::attn::Params::from(hw)),
             attn_out: hw.into(),
-            resid: hw.into(),
-            xstore: xstore::Params { shape: hw.into(), burst },
+            resid: block::resid::Params::from(hw).into(),
+            xstore: xstore::Params::new(&hw.into(), burst),
             burst,
             memory: memory.clone(),
             ports: if memory.stalls.is_some() { hw.ports() } else { 1 },
@@ -134,11 +133,12 @@ impl Machine {
 
     /// The machine after reset, with nothing to do.
     pub fn state(&self) -> State {
-        let port = |p| MemoryPort { read: ReadChannel::new(p, &self.memory), write: WriteChannel::new(p, &self.memory) };
         let mut state = State {
             signals: Signals::default(),
+            awake: parts::ALL,
             ctrl: Default::default(),
             axi_read: axi_read::AxiRead::new(&self.axi_read, self.ports),
+            aux: axi_read::Aux::new(&self.axi_read, self.ports),
             axi_write: axi_write::AxiWrite::new(self.ports),
             route_w: Default::default(),
             route_a: Default::default(),
@@ -155,7 +155,8 @@ impl Machine {
             attn_out: Default::default(),
             resid: Default::default(),
             xstore: Default::default(),
-            memory: (0..self.ports).map(port).collect(),
+            memory_read: (0..self.ports).map(|p| ReadChannel::new(p, &self.memory)).collect(),
+            memory_write: (0..self.ports).map(|p| WriteChannel::new(p, &self.memory)).collect(),
             now: 0,
         };
         self.drive(&mut state);
@@ -167,8 +168,9 @@ impl Machine {
     fn drive(&self, st: &mut State) {
         let s = &mut st.signals;
         st.ctrl.outputs(&self.ctrl, s);
-        st.axi_read.begin(&self.axi_read, s);
-        st.axi_write.begin(s);
+        st.axi_read.outputs(&self.axi_read, s);
+        st.aux.outputs(&self.axi_read, s);
+        st.axi_write.outputs(s);
         st.route_w.outputs(&ROUTE_W, s);
         st.route_a.outputs(&ROUTE_A, s);
         st.xload.outputs(s);
@@ -187,37 +189,145 @@ impl Machine {
     }
 
     /// One cycle; what happened on AXI, and what must be answered before the next.
+    pub fn cycle(&self, st: &mut State) -> (Bus, u32) {
+        let due = self.due(st);
+        self.step(st, due)
+    }
+
+    /// The [`parts`] that this cycle may change.
+    #[inline(always)]
+    pub fn due(&self, st: &State) -> u32 {
+        let mut due = st.awake;
+        let mut moved = st.signals.moved;
+        while moved != 0 {
+            due |= parts::ENDS[moved.trailing_zeros() as usize];
+            moved &= moved - 1;
+        }
+        // The two sides of `axi_read` share its ports, and a master that is at work is what wakes its channels.
+        if st.axi_read.aux_beat() {
+            due |= parts::AUX;
+        }
+        if due & (parts::AUX | parts::MEMORY_READ) != 0 {
+            due |= parts::AXI_READ;
+        }
+        if due & parts::AXI_READ != 0 {
+            due |= parts::MEMORY_READ;
+        }
+        if due & (parts::AXI_WRITE | parts::MEMORY_WRITE) != 0 {
+            due |= parts::AXI_WRITE | parts::MEMORY_WRITE;
+        }
+        due
+    }
+
+    /// One cycle in which `due` is what [`Machine::due`] gave.
     ///
     /// Valid, ready and levels are of the cycle before wherever they are read; payloads are written in place, so each block comes
     /// before those whose payloads it reads.
-    pub fn cycle(&self, st: &mut State) -> (Bus, u32) {
-        let (s, mut asks) = (&mut st.signals, 0);
-        let (bus, axi) = memory_cycle(&self.memory, self.axi_write.port.clone(), &mut st.memory, &st.axi_read, &st.axi_write, st.now);
+    pub fn step(&self, st: &mut State, due: u32) -> (Bus, u32) {
+        let (mut bus, mut read, mut write) = (Bus::default(), Bus::default(), Bus::default());
+        let now = st.now;
         st.now += 1;
+        let (mut signals, mut awake, mut asks) = (st.signals, st.awake, 0);
+        let s = &mut signals;
         let bit = |mask: u32, p: usize| mask >> p & 1 != 0;
-        st.route_w.step(&ROUTE_W, s.payload.w_dest, s);
-        st.route_a.step(&ROUTE_A, s.payload.a_dest, s);
-        st.axi_read.step(&self.axi_read, s, |p| (bit(axi.ar, p), bit(axi.r, p)));
-        st.axi_write.step(&self.axi_write, s, |p| (bit(axi.aw, p), bit(axi.w, p), bit(axi.b, p)));
-        st.softmax.step(s);
-        st.attn_out.step(&self.attn_out, s);
-        st.attn.step(&self.attn, s);
-        st.kvread.step(&self.kv, s, &mut asks);
-        st.kvwrite.step(&self.kv, s, &mut asks);
-        st.headq.step(&self.headq, s);
-        st.rope.step(&self.rope, s);
-        st.tmac.step(&self.tmac, s);
-        st.unpack.step(&self.unpack, s);
-        st.norm.step(&self.norm, s);
-        st.xload.step(&self.xload, s);
-        st.resid.step(&self.resid, s);
-        st.xstore.step(&self.xstore, s);
-        st.ctrl.step(&self.ctrl, self.burst, s, &mut asks);
+        let on = |part: u32| due & part != 0;
+        if on(parts::MEMORY_READ) {
+            let mut settled = true;
+            for (p, (channel, port)) in st.memory_read.iter_mut().zip(&st.axi_read.ports).enumerate() {
+                let ar = port.ar().filter(|_| channel.ready(&self.memory, now)).map(burst);
+                let taken = channel.offer(now).is_some();
+                if ar.is_some() || taken {
+                    channel.step(&self.memory, now, ar, taken);
+                }
+                read.ar |= (ar.is_some() as u32) << p;
+                read.r |= (taken as u32) << p;
+                bus.r |= (port.beat() as u32) << p;
+                settled &= channel.settled(&self.memory, now + 1);
+            }
+            bus.ar = read.ar;
+            set(&mut awake, parts::MEMORY_READ, !settled);
+        }
+        if on(parts::MEMORY_WRITE) {
+            let mut settled = true;
+            for (p, (channel, port)) in st.memory_write.iter_mut().zip(&st.axi_write.ports).enumerate() {
+                let aw = port.aw().filter(|_| channel.ready(&self.memory, now)).map(burst);
+                let beat = (channel.wanted(now).is_some() && port.w(&self.axi_write)).then_some(0);
+                let answered = channel.answer(now).is_some();
+                if aw.is_some() || beat.is_some() || answered {
+                    channel.step(&self.memory, now, aw, beat, answered);
+                }
+                write.aw |= (aw.is_some() as u32) << p;
+                write.w |= (beat.is_some() as u32) << p;
+                write.b |= (answered as u32) << p;
+                settled &= channel.settled(&self.memory, now + 1);
+            }
+            (bus.aw, bus.w, bus.b) = (write.aw, write.w, write.b);
+            set(&mut awake, parts::MEMORY_WRITE, !settled);
+        }
+        // A part whose cycle changed nothing although no word moved does the same again.
+        macro_rules! step {
+            ($part:ident, $field:ident, $call:expr) => {
+                if on(parts::$part) {
+                    const TOUCH: u64 = parts::streams(parts::$part);
+                    let before = st.$field;
+                    $call;
+                    set(&mut awake, parts::$part, s.moved & TOUCH != 0 || st.$field != before);
+                }
+            };
+        }
+        if on(parts::ROUTE_W) {
+            let more = st.route_w.step(&ROUTE_W, s.payload.w_dest, s);
+            set(&mut awake, parts::ROUTE_W, more);
+        }
+        if on(parts::ROUTE_A) {
+            let more = st.route_a.step(&ROUTE_A, s.payload.a_dest, s);
+            set(&mut awake, parts::ROUTE_A, more);
+        }
+        if on(parts::AXI_READ) {
+            let crossing = st.axi_read.step(&self.axi_read, &st.aux, s, |p| (bit(read.ar, p), bit(read.r, p)));
+            set(&mut awake, parts::AXI_READ, st.axi_read.awake(&self.axi_read));
+            if on(parts::AUX) {
+                st.aux.step(&self.axi_read, crossing, s);
+                set(&mut awake, parts::AUX, st.aux.awake(&self.axi_read));
+            }
+        }
+        if on(parts::AXI_WRITE) {
+            st.axi_write.step(&self.axi_write, s, |p| (bit(write.aw, p), bit(write.w, p), bit(write.b, p)));
+            set(&mut awake, parts::AXI_WRITE, !st.axi_write.idle());
+        }
+        step!(SOFTMAX, softmax, st.softmax.step(s));
+        step!(ATTN_OUT, attn_out, st.attn_out.step(&self.attn_out, s));
+        step!(ATTN, attn, st.attn.step(&self.attn, s));
+        step!(KVREAD, kvread, st.kvread.step(&self.kvread, s, &mut asks));
+        step!(KVWRITE, kvwrite, st.kvwrite.step(&self.kvwrite, s, &mut asks));
+        step!(HEADQ, headq, st.headq.step(&self.headq, s));
+        step!(ROPE, rope, st.rope.step(&self.rope, s));
+        step!(TMAC, tmac, st.tmac.step(&self.tmac, s));
+        step!(UNPACK, unpack, st.unpack.step(&self.unpack, s));
+        step!(NORM, norm, st.norm.step(&self.norm, s));
+        step!(XLOAD, xload, st.xload.step(&self.xload, s));
+        step!(RESID, resid, st.resid.step(&self.resid, s));
+        step!(XSTORE, xstore, st.xstore.step(&self.xstore, s));
+        step!(CTRL, ctrl, st.ctrl.step(&self.ctrl, self.burst, s, &mut asks));
         if s.moves(GO) {
             s.offer(GO, false);
         }
+        let levels = s.levels;
         s.edge();
+        // `ctrl` is the one block that reads levels.
+        const READ: u32 = level::XSTORE_IDLE | level::KVWRITE_IDLE | level::WRITE_IDLE;
+        if (levels ^ s.levels) & READ != 0 {
+            awake |= parts::CTRL;
+        }
+        st.signals = signals;
+        st.awake = awake;
         (bus, asks)
+    }
+
+    /// Begins a cycle in which the blocks' outputs are these; payloads follow from their states.
+    pub(super) fn begin(&self, st: &mut State, valid: u64, ready: u64, levels: u32) {
+        self.drive(st);
+        st.signals.put(valid, ready, levels);
     }
 
     /// Rings the doorbell: `go` is valid from the next cycle on; the descriptors begin at offset `ptr`.
@@ -242,12 +352,13 @@ impl Machine {
         st.ctrl.idle() && !st.signals.is_valid(GO)
     }
 
-    /// Makes states equal that go on equally: moves the memory's time to one epoch, clears what means nothing.
+    /// Moves the memory's time to one epoch, so that parts that go on equally are equal.
     pub fn canonical(&self, st: &mut State) {
-        st.signals.canonical();
-        for port in &mut st.memory {
-            port.read.rebase(&self.memory, st.now, EPOCH);
-            port.write.rebase(&self.memory, st.now, EPOCH);
+        for channel in &mut st.memory_read {
+            channel.rebase(&self.memory, st.now, EPOCH);
+        }
+        for channel in &mut st.memory_write {
+            channel.rebase(&self.memory, st.now, EPOCH);
         }
         st.now = EPOCH;
     }
@@ -258,35 +369,15 @@ impl Machine {
     }
 }
 
-/// The memory's cycle: what passes on its channels, for the report (R as the hardware counts it) and for the masters.
-fn memory_cycle(
-    config: &MemConfig,
-    write: block::axi_write_port::Params,
-    memory: &mut [MemoryPort],
-    r: &axi_read::AxiRead,
-    w: &axi_write::AxiWrite,
-    now: u64,
-) -> (Bus, Bus) {
-    let (mut seen, mut axi) = (Bus::default(), Bus::default());
-    for (p, (port, (rp, wp))) in memory.iter_mut().zip(r.ports.iter().zip(&w.ports)).enumerate() {
-        let burst = |beats: u16| Burst { addr: 0, len: (beats - 1) as u8 };
-        let ar = rp.ar().filter(|_| port.read.ready(config, now)).map(burst);
-        let taken = port.read.offer(now).is_some();
-        let aw = wp.aw().filter(|_| port.write.ready(config, now)).map(burst);
-        let beat = (port.write.wanted(now).is_some() && wp.w(&write)).then_some(0);
-        let answered = port.write.answer(now).is_some();
-        port.read.step(config, now, ar, taken);
-        port.write.step(config, now, aw, beat, answered);
-        let bit = |on: bool| (on as u32) << p;
-        seen.r |= bit(rp.beat());
-        axi.r |= bit(taken);
-        axi.ar |= bit(ar.is_some());
-        axi.aw |= bit(aw.is_some());
-        axi.w |= bit(beat.is_some());
-        axi.b |= bit(answered);
-    }
-    (seen.ar, seen.aw, seen.w, seen.b) = (axi.ar, axi.aw, axi.w, axi.b);
-    (seen, axi)
+/// A burst of this many beats; where it lies has no effect on timing.
+fn burst(beats: u16) -> Burst {
+    Burst { addr: 0, len: (beats - 1) as u8 }
+}
+
+/// Sets the bits of `part`, or clears them.
+#[inline(always)]
+fn set(mask: &mut u32, part: u32, on: bool) {
+    *mask = if on { *mask | part } else { *mask & !part };
 }
 
 const _: () = assert!(ask::ALL < 16);

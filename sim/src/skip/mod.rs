@@ -8,9 +8,12 @@
 pub mod block;
 pub mod engine;
 pub mod machine;
+pub(crate) mod memo;
 pub mod outside;
+pub mod parts;
 pub mod pieces;
 pub mod signals;
+pub mod store;
 pub mod summary;
 pub mod values;
 

@@ -18,22 +18,27 @@ pub struct Skid<T> {
 
 impl<T: Copy + Default> Skid<T> {
     /// It takes a word in this cycle.
+    #[inline(always)]
     pub fn ready(&self) -> bool {
         (self.count as usize) < ENTRIES
     }
     /// It offers a word in this cycle.
+    #[inline(always)]
     pub fn valid(&self) -> bool {
         self.count > 0
     }
     /// The oldest word.
+    #[inline(always)]
     pub fn peek(&self) -> Option<T> {
         self.valid().then_some(self.slots[0])
     }
     /// The oldest word, or the default.
+    #[inline(always)]
     pub fn head(&self) -> T {
         self.slots[0]
     }
     /// The clock edge: `push` moved in, `pop` takes the head if there is one.
+    #[inline(always)]
     pub fn step(&mut self, push: Option<T>, pop: bool) {
         if pop && self.count > 0 {
             self.slots.swap(0, 1);
@@ -64,18 +69,27 @@ pub struct Fifo {
 
 impl Fifo {
     /// Words held.
+    #[inline(always)]
     pub fn count(&self) -> usize {
         self.memory as usize + self.fetched as usize
     }
     /// It takes a word in this cycle.
+    #[inline(always)]
     pub fn ready(&self, depth: usize) -> bool {
         self.count() < depth
     }
     /// It offers a word in this cycle.
+    #[inline(always)]
     pub fn valid(&self, depth: usize) -> bool {
         if depth > DISTRIBUTED_DEPTH { self.fetched } else { self.memory > 0 }
     }
+    /// Nothing changes as long as no word moves in or out.
+    #[inline(always)]
+    pub fn settled(&self, depth: usize) -> bool {
+        depth <= DISTRIBUTED_DEPTH || self.fetched || self.memory == 0
+    }
     /// The clock edge; whether a word left.
+    #[inline(always)]
     pub fn step(&mut self, depth: usize, in_valid: bool, out_ready: bool) -> bool {
         let push = in_valid && self.ready(depth);
         let left = out_ready && self.valid(depth);
@@ -98,16 +112,19 @@ pub struct Pipe(u64);
 
 impl Pipe {
     /// The clock edge of `latency` registers; whether a word left.
+    #[inline(always)]
     pub fn step(&mut self, latency: u64, input: bool) -> bool {
         let left = self.0 >> (latency - 1) & 1 != 0;
         self.0 = (self.0 << 1 | input as u64) & (u64::MAX >> (64 - latency));
         left
     }
     /// Puts a word into the first register, which is empty.
+    #[inline(always)]
     pub fn set(&mut self, input: bool) {
         self.0 |= input as u64;
     }
     /// No register holds a word.
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.0 == 0
     }

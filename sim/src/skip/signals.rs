@@ -113,55 +113,54 @@ pub struct Signals {
 
 impl Signals {
     /// A word of stream `s` moves in this cycle.
+    #[inline(always)]
     pub fn moves(&self, s: u32) -> bool {
         self.moved >> s & 1 != 0
     }
     /// Stream `s` is valid in this cycle.
+    #[inline(always)]
     pub fn is_valid(&self, s: u32) -> bool {
         self.valid >> s & 1 != 0
     }
     /// Stream `s` is ready in this cycle.
+    #[inline(always)]
     pub fn is_ready(&self, s: u32) -> bool {
         self.ready >> s & 1 != 0
     }
     /// All levels of `mask` are high in this cycle.
+    #[inline(always)]
     pub fn high(&self, mask: u32) -> bool {
         self.levels & mask == mask
     }
     /// Drives valid of stream `s` from the next cycle on.
+    #[inline(always)]
     pub fn offer(&mut self, s: u32, on: bool) {
         self.next_valid = self.next_valid & !(1 << s) | (on as u64) << s;
     }
     /// Drives valid of the streams of `mask`: those of `on`.
+    #[inline(always)]
     pub fn offer_only(&mut self, mask: u64, on: u64) {
         self.next_valid = self.next_valid & !mask | on;
     }
     /// Drives ready of stream `s` from the next cycle on.
+    #[inline(always)]
     pub fn accept(&mut self, s: u32, on: bool) {
         self.next_ready = self.next_ready & !(1 << s) | (on as u64) << s;
     }
     /// Drives a level from the next cycle on.
+    #[inline(always)]
     pub fn level(&mut self, bit: u32, on: bool) {
         self.next_levels = if on { self.next_levels | bit } else { self.next_levels & !bit };
     }
     /// The clock edge.
+    #[inline(always)]
     pub fn edge(&mut self) {
         (self.valid, self.ready, self.levels) = (self.next_valid, self.next_ready, self.next_levels);
         self.moved = self.valid & self.ready;
     }
-    /// Makes equal what means the same: payloads of streams that offer nothing become zero.
-    pub fn canonical(&mut self) {
-        let (v, p) = (self.valid, &mut self.payload);
-        let on = |s: u32| v >> s & 1 != 0;
-        macro_rules! clear {
-            ($($field:ident: $($stream:expr),+;)*) => {$(if !($(on($stream))||+) { p.$field = Default::default(); })*};
-        }
-        clear! {
-            wseg: from("ctrl", "wseg"); dseg: from("ctrl", "dseg"); kseg: from("kvread", "kseg");
-            w_dest: from("axi_read", "w"); a_dest: from("axi_read", "a");
-            head_first: from("headq", "kv"); head_last: from("headq", "kv"), from("headq", "q");
-            pb_scale: from("kvwrite", "pb"); aseg: from("kvwrite", "wseg"); bseg: from("xstore", "wseg");
-            kv: from("kvread", "kv"); score_last: from("attn", "score");
-        }
+    /// Puts all valids, readies and levels into a cycle that begins.
+    pub fn put(&mut self, valid: u64, ready: u64, levels: u32) {
+        (self.next_valid, self.next_ready, self.next_levels) = (valid, ready, levels);
+        self.edge();
     }
 }

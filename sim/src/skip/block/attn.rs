@@ -109,14 +109,7 @@ impl Attn {
     }
 
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << Q | 1 << KV | 1 << P | 1 << SCORE | 1 << ACC;
         let take_kv = self.takes();
-        let still = self.stages.is_empty() && self.ends.is_empty() && self.leave.is_none();
-        let waits = (self.run || !self.cmd.valid()) && (!self.fill || !self.q.valid());
-        if still && waits && !take_kv && s.moved & TOUCH == 0 {
-            s.level(level::ATTN_BUSY, false);
-            return;
-        }
         let take_cmd = self.cmd.valid() && !self.fill && !self.run;
         let take_q = self.fill;
         let word_in = self.kv.head();

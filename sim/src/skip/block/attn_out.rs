@@ -26,12 +26,8 @@ pub struct AttnOut {
 
 impl AttnOut {
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << SUM | 1 << ACC | 1 << O;
         let depth = p.reciprocals();
         let issue = self.acc.valid() && self.reciprocals.valid(depth) && (self.inside as usize) < FIFO_DEPTH;
-        if !issue && self.step == 0 && !self.sum.valid() && self.stages.is_empty() && s.moved & TOUCH == 0 {
-            return;
-        }
         let head_end = issue && (self.beat as usize + 1) * p.vec == p.head_dim;
         self.inside = self.inside + issue as u8 - s.moves(O) as u8;
         self.beat = if head_end { 0 } else { self.beat + issue as u32 };

@@ -19,6 +19,13 @@ impl Bursts {
     pub fn peek(&self) -> Option<u16> {
         self.out
     }
+    /// It may go on although no segment comes and no burst is taken.
+    pub fn pending(&self) -> bool {
+        match self.act {
+            Some(_) => self.out.is_none(),
+            None => self.seg.valid(),
+        }
+    }
     pub fn empty(&self) -> bool {
         !self.seg.valid() && self.act.is_none() && self.out.is_none()
     }

@@ -1,4 +1,5 @@
-//! Timing of `axi_read` and its ports.
+//! Timing of `axi_read` and its ports, as two parts: [`AxiRead`] is the weights' side with all that both sides share, [`Aux`] the
+//! side of descriptors, x and KV. Between the projections one of them often waits for long while the other works.
 
 use super::axi_burst::Bursts;
 use crate::skip::{
@@ -17,74 +18,81 @@ const KSEG: u32 = into("axi_read", "kseg");
 const W: u32 = from("axi_read", "w");
 const A: u32 = from("axi_read", "a");
 
-/// State of the read master of one port.
+/// What the ports share between their two streams, and the weights' side: state of the read master of one port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Port {
     wburst: Bursts,
-    xburst: Bursts,
     /// Beats of the burst on AR.
     ar: Option<u16>,
     flight: u16,
     w_space: u32,
-    x_space: u32,
     /// Bursts in flight, oldest first: auxiliary, beats.
     order: SmallVec<[(bool, u16); 8]>,
     /// The registered R channel holds a beat.
     r: bool,
     r_index: u16,
     wfifo: Fifo,
-    xfifo: Fifo,
 }
 
-/// What happens to a port in a cycle besides AXI.
-struct Wires {
-    wseg: Option<Segment>,
-    xseg: Option<Segment>,
-    w_ready: bool,
-    x_ready: bool,
+/// The auxiliary side of one port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct AuxPort {
+    burst: Bursts,
+    space: u32,
+    fifo: Fifo,
+}
+
+impl AuxPort {
+    /// Beats of the burst that it asks AR for.
+    fn wants(&self) -> Option<u16> {
+        self.burst.peek().filter(|&b| self.space >= u32::from(b))
+    }
 }
 
 impl Port {
-    fn new(p: &axi_read_port::Params) -> Self {
-        Self { w_space: p.w_depth as u32, x_space: p.x_depth as u32, ..Self::default() }
-    }
     /// Beats of the burst on AR.
     pub fn ar(&self) -> Option<u16> {
         self.ar
-    }
-    fn quiet(&self) -> bool {
-        self.ar.is_none() && self.flight == 0
     }
     /// A beat arrived in the cycle before.
     pub fn beat(&self) -> bool {
         self.r
     }
+    /// A beat arrived in the cycle before, for the auxiliary side.
+    fn aux_beat(&self) -> bool {
+        self.r && self.order.first().is_some_and(|o| o.0)
+    }
+    fn w_wants(&self) -> Option<u16> {
+        self.wburst.peek().filter(|&b| self.w_space >= u32::from(b))
+    }
+    /// It may go on although no stream moves.
+    fn awake(&self, p: &axi_read_port::Params) -> bool {
+        let under_way = self.ar.is_some() || self.flight != 0 || self.r;
+        under_way || self.wburst.pending() || self.w_wants().is_some() || !self.wfifo.settled(p.w_depth)
+    }
 
-    fn step(&mut self, p: &axi_read_port::Params, i: &Wires, ar_ready: bool, r: bool) {
-        let fits = |b: Option<u16>, space: u32| b.is_none_or(|b| space >= u32::from(b));
+    /// `aux`: what the auxiliary side asks AR for; whether that was taken.
+    #[inline(always)]
+    fn step(&mut self, p: &axi_read_port::Params, wseg: Option<Segment>, w_ready: bool, aux: Option<u16>, (ar_ready, r): (bool, bool)) -> bool {
         let slot = (self.ar.is_none() || ar_ready) && self.flight as usize != p.outstanding;
-        let (wb, xb) = (self.wburst.peek(), self.xburst.peek());
-        let take_x = xb.filter(|_| slot && fits(xb, self.x_space));
-        let take_w = wb.filter(|_| slot && take_x.is_none() && fits(wb, self.w_space));
+        let take_x = aux.filter(|_| slot);
+        let take_w = if slot && take_x.is_none() { self.w_wants() } else { None };
         let take = take_x.or(take_w);
-        let (mut done, mut to_w, mut to_x) = (false, false, false);
+        let (mut done, mut to_w) = (false, false);
         if std::mem::replace(&mut self.r, r)
             && let Some(&(aux, beats)) = self.order.first()
         {
             self.r_index += 1;
             done = self.r_index == beats;
-            (to_w, to_x) = (!aux, aux);
+            to_w = !aux;
         }
-        let w_left = self.wfifo.step(p.w_depth, to_w, i.w_ready);
-        let x_left = self.xfifo.step(p.x_depth, to_x, i.x_ready);
+        let w_left = self.wfifo.step(p.w_depth, to_w, w_ready);
         self.w_space = self.w_space - u32::from(take_w.unwrap_or(0)) + w_left as u32;
-        self.x_space = self.x_space - u32::from(take_x.unwrap_or(0)) + x_left as u32;
         self.flight = self.flight + take.is_some() as u16 - done as u16;
         if self.ar.is_none() || ar_ready {
             self.ar = take;
         }
-        self.wburst.step(p.burst as u16, i.wseg, take_w.is_some());
-        self.xburst.step(p.burst as u16, i.xseg, take_x.is_some());
+        self.wburst.step(p.burst as u16, wseg, take_w.is_some());
         if done {
             self.order.remove(0);
             self.r_index = 0;
@@ -92,6 +100,7 @@ impl Port {
         if let Some(beats) = take {
             self.order.push((take_x.is_some(), beats));
         }
+        take_x.is_some()
     }
 }
 
@@ -121,70 +130,125 @@ impl Delivery {
     }
 }
 
-/// State.
+/// The weights' side, and what both sides share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AxiRead {
     wseg: Skid<(Segment, u8)>,
+    w: Delivery,
+    pub ports: SmallVec<[Port; 1]>,
+}
+
+/// The auxiliary side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Aux {
     dseg: Skid<(Segment, u8)>,
     kseg: Skid<(Segment, u8)>,
-    w: Delivery,
     a: Delivery,
-    pub ports: SmallVec<[Port; 1]>,
+    ports: SmallVec<[AuxPort; 1]>,
+}
+
+/// What the two sides tell each other in a cycle, a bit a port: bursts taken from the auxiliary side, beats for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Crossing {
+    taken: u32,
+    beats: u32,
 }
 
 impl AxiRead {
     /// `ports` may be less than the hardware's where all ports do the same.
     pub fn new(p: &Params, ports: usize) -> Self {
-        Self {
-            wseg: Skid::default(),
-            dseg: Skid::default(),
-            kseg: Skid::default(),
-            w: Delivery::default(),
-            a: Delivery::default(),
-            ports: (0..ports).map(|_| Port::new(&p.port)).collect(),
-        }
+        let port = Port { w_space: p.port.w_depth as u32, ..Port::default() };
+        Self { wseg: Skid::default(), w: Delivery::default(), ports: SmallVec::from_elem(port, ports) }
     }
 
-    pub fn idle(&self) -> bool {
-        let waiting = self.wseg.valid() || self.dseg.valid() || self.kseg.valid() || !self.w.queue.is_empty() || !self.a.queue.is_empty();
-        self.ports.iter().all(Port::quiet) && !waiting
+    /// A beat of this cycle is for the auxiliary side.
+    #[inline(always)]
+    pub fn aux_beat(&self) -> bool {
+        self.ports.iter().any(Port::aux_beat)
+    }
+
+    /// It may go on although no stream moves and the auxiliary side asks for nothing.
+    pub fn awake(&self, p: &Params) -> bool {
+        self.w_can() && self.wseg.valid() || self.ports.iter().any(|q| q.awake(&p.port))
+    }
+
+    fn w_can(&self) -> bool {
+        self.ports.iter().all(|p| p.wburst.ready()) && self.w.ready()
     }
 
     /// The clock edge; `axi(i)`: AR accepted, a beat of R passes.
-    pub fn step(&mut self, p: &Params, s: &mut Signals, axi: impl Fn(usize) -> (bool, bool)) {
-        let (w_move, a_move) = (s.moves(W), s.moves(A));
-        let w_can = self.ports.iter().all(|p| p.wburst.ready()) && self.w.ready();
-        let x_can = self.ports.iter().all(|p| p.xburst.ready()) && self.a.ready();
-        let w_job = self.wseg.peek().filter(|_| w_can);
-        let x_job = self.dseg.peek().or(self.kseg.peek()).filter(|_| x_can);
-        let k_can = x_can && !self.dseg.valid();
-        let wires = Wires { wseg: w_job.map(|j| j.0), xseg: x_job.map(|j| j.0), w_ready: w_move, x_ready: a_move };
-        for (i, port) in self.ports.iter_mut().enumerate() {
-            let (ar, r) = axi(i);
-            port.step(&p.port, &wires, ar, r);
+    #[inline(always)]
+    pub fn step(&mut self, p: &Params, aux: &Aux, s: &mut Signals, axi: impl Fn(usize) -> (bool, bool)) -> Crossing {
+        let w_move = s.moves(W);
+        let w_can = self.w_can();
+        let job = self.wseg.peek().filter(|_| w_can);
+        let mut crossing = Crossing::default();
+        for (i, (port, aux)) in self.ports.iter_mut().zip(&aux.ports).enumerate() {
+            crossing.beats |= (port.aux_beat() as u32) << i;
+            crossing.taken |= (port.step(&p.port, job.map(|j| j.0), w_move, aux.wants(), axi(i)) as u32) << i;
         }
-        self.w.step(w_job, w_move);
-        self.a.step(x_job, a_move);
+        self.w.step(job, w_move);
         self.wseg.step(s.moves(WSEG).then_some(s.payload.wseg), w_can);
-        self.dseg.step(s.moves(DSEG).then_some(s.payload.dseg), x_can);
+        self.outputs(p, s);
+        crossing
+    }
+
+    /// Drives the outputs.
+    #[inline(always)]
+    pub fn outputs(&self, p: &Params, s: &mut Signals) {
+        s.accept(WSEG, self.wseg.ready());
+        let w = self.w.queue.first().filter(|_| self.ports.iter().all(|q| q.wfifo.valid(p.port.w_depth)));
+        s.offer(W, w.is_some());
+        s.payload.w_dest = w.map_or(0, |w| w.1);
+    }
+}
+
+impl Aux {
+    /// `ports` may be less than the hardware's where all ports do the same.
+    pub fn new(p: &Params, ports: usize) -> Self {
+        let port = AuxPort { space: p.port.x_depth as u32, ..AuxPort::default() };
+        let seg = Skid::default();
+        Self { dseg: seg, kseg: seg, a: Delivery::default(), ports: SmallVec::from_elem(port, ports) }
+    }
+
+    /// It may go on although no stream moves and no beat comes.
+    pub fn awake(&self, p: &Params) -> bool {
+        let port = |q: &AuxPort| q.burst.pending() || q.wants().is_some() || !q.fifo.settled(p.port.x_depth);
+        self.can() && (self.dseg.valid() || self.kseg.valid()) || self.ports.iter().any(port)
+    }
+
+    fn can(&self) -> bool {
+        self.ports.iter().all(|p| p.burst.ready()) && self.a.ready()
+    }
+
+    /// The clock edge.
+    #[inline(always)]
+    pub fn step(&mut self, p: &Params, crossing: Crossing, s: &mut Signals) {
+        let moved = s.moves(A);
+        let can = self.can();
+        let job = self.dseg.peek().or(self.kseg.peek()).filter(|_| can);
+        let k_can = can && !self.dseg.valid();
+        for (i, port) in self.ports.iter_mut().enumerate() {
+            let taken = crossing.taken >> i & 1 != 0;
+            let beats = if taken { port.burst.peek().unwrap_or(0) } else { 0 };
+            let left = port.fifo.step(p.port.x_depth, crossing.beats >> i & 1 != 0, moved);
+            port.space = port.space - u32::from(beats) + left as u32;
+            port.burst.step(p.port.burst as u16, job.map(|j| j.0), taken);
+        }
+        self.a.step(job, moved);
+        self.dseg.step(s.moves(DSEG).then_some(s.payload.dseg), can);
         let dest = tritforge_spec::block::kvread::DEST;
         self.kseg.step(s.moves(KSEG).then_some((s.payload.kseg, dest)), k_can);
         self.outputs(p, s);
     }
 
-    fn outputs(&self, p: &Params, s: &mut Signals) {
-        s.accept(WSEG, self.wseg.ready());
+    /// Drives the outputs.
+    #[inline(always)]
+    pub fn outputs(&self, p: &Params, s: &mut Signals) {
         s.accept(DSEG, self.dseg.ready());
         s.accept(KSEG, self.kseg.ready());
-        let w = self.w.queue.first().filter(|_| self.ports.iter().all(|q| q.wfifo.valid(p.port.w_depth)));
-        let a = self.a.queue.first().filter(|_| self.ports.iter().all(|q| q.xfifo.valid(p.port.x_depth)));
-        s.offer(W, w.is_some());
+        let a = self.a.queue.first().filter(|_| self.ports.iter().all(|q| q.fifo.valid(p.port.x_depth)));
         s.offer(A, a.is_some());
-        (s.payload.w_dest, s.payload.a_dest) = (w.map_or(0, |w| w.1), a.map_or(0, |a| a.1));
-    }
-
-    /// Drives the outputs after reset.
-    pub fn begin(&self, p: &Params, s: &mut Signals) {
-        self.outputs(p, s);
+        s.payload.a_dest = a.map_or(0, |a| a.1);
     }
 }

@@ -6,12 +6,27 @@ use crate::skip::{
     signals::{Signals, into, level},
 };
 use smallvec::SmallVec;
-use tritforge_spec::block::{axi_write::Params, axi_write_port};
+use tritforge_spec::block::axi_write;
 
 const ASEG: u32 = into("axi_write", "aseg");
 const AD: u32 = into("axi_write", "ad");
 const BSEG: u32 = into("axi_write", "bseg");
 const BD: u32 = into("axi_write", "bd");
+
+/// What does not change.
+#[derive(Clone, Debug)]
+pub struct Params {
+    burst: u16,
+    outstanding: u16,
+    /// Beats of a port's data FIFO.
+    depth: usize,
+}
+
+impl From<&axi_write::Params> for Params {
+    fn from(p: &axi_write::Params) -> Self {
+        Self { burst: p.port.burst as u16, outstanding: p.port.outstanding as u16, depth: p.port.depth() }
+    }
+}
 
 /// State of the write master of one port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,8 +49,8 @@ impl Port {
         self.aw
     }
     /// WVALID.
-    pub fn w(&self, p: &axi_write_port::Params) -> bool {
-        !self.len.is_empty() && self.data.valid(p.depth())
+    pub fn w(&self, p: &Params) -> bool {
+        !self.len.is_empty() && self.data.valid(p.depth)
     }
     fn quiet(&self) -> bool {
         self.flight == 0 && self.aw.is_none() && self.len.is_empty()
@@ -45,15 +60,15 @@ impl Port {
     }
 
     /// `axi`: AW accepted, W accepted, B passes.
-    fn step(&mut self, p: &axi_write_port::Params, seg: Option<Segment>, d: bool, axi: (bool, bool, bool)) {
+    fn step(&mut self, p: &Params, seg: Option<Segment>, d: bool, axi: (bool, bool, bool)) {
         let (aw_ready, w_move, b) = axi;
-        let free = (self.aw.is_none() || aw_ready) && self.flight as usize != p.outstanding;
+        let free = (self.aw.is_none() || aw_ready) && self.flight != p.outstanding;
         let take = self.burst.peek().filter(|&b| free && self.fill >= u32::from(b));
-        let pushed = d && self.data.ready(p.depth());
+        let pushed = d && self.data.ready(p.depth);
         let answer = std::mem::replace(&mut self.resp, b);
         self.fill = self.fill - u32::from(take.unwrap_or(0)) + pushed as u32;
         self.flight = self.flight + take.is_some() as u16 - answer as u16;
-        self.data.step(p.depth(), d, w_move);
+        self.data.step(p.depth, d, w_move);
         if w_move {
             self.w_index += 1;
             if self.len.first() == Some(&self.w_index) {
@@ -64,7 +79,7 @@ impl Port {
         if self.aw.is_none() || aw_ready {
             self.aw = take;
         }
-        self.burst.step(p.burst as u16, seg, take.is_some());
+        self.burst.step(p.burst, seg, take.is_some());
         if let Some(beats) = take {
             self.len.push(beats);
         }
@@ -97,7 +112,7 @@ impl AxiWrite {
 
     /// The clock edge; `axi(i)`: AW accepted, W accepted, B passes.
     pub fn step(&mut self, p: &Params, s: &mut Signals, axi: impl Fn(usize) -> (bool, bool, bool)) {
-        let data_ready = self.ports.iter().all(|q| q.data.ready(p.port.depth()));
+        let data_ready = self.ports.iter().all(|q| q.data.ready(p.depth));
         let client_b = self.busy.is_some_and(|(b, _)| b);
         let data = if client_b { self.bd.valid() } else { self.ad.valid() };
         let moved = data && self.busy.is_some() && data_ready;
@@ -107,7 +122,7 @@ impl AxiWrite {
         let from_b = !self.aseg.valid();
         let grant = self.aseg.peek().or(self.bseg.peek()).filter(|_| can);
         for (i, port) in self.ports.iter_mut().enumerate() {
-            port.step(&p.port, grant, moved, axi(i));
+            port.step(p, grant, moved, axi(i));
         }
         if can {
             self.busy = grant.filter(|seg| seg.beats != 0).map(|seg| (from_b, seg.beats));
@@ -120,11 +135,11 @@ impl AxiWrite {
         self.bseg.step(s.moves(BSEG).then_some(s.payload.bseg), can && from_b);
         self.ad.step(word(s.moves(AD)), a_ready);
         self.bd.step(word(s.moves(BD)), client_b && data_ready);
-        self.begin(s);
+        self.outputs(s);
     }
 
     /// Drives the outputs.
-    pub fn begin(&self, s: &mut Signals) {
+    pub fn outputs(&self, s: &mut Signals) {
         s.accept(ASEG, self.aseg.ready());
         s.accept(AD, self.ad.ready());
         s.accept(BSEG, self.bseg.ready());

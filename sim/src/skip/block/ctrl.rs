@@ -131,10 +131,6 @@ impl Ctrl {
     /// The clock edge; what is asked for goes to `asks`.
     pub fn step(&mut self, p: &Params, burst: u16, s: &mut Signals, asks: &mut u32) {
         let working = self.working();
-        if !working && !s.moves(GO) && !self.go.valid() {
-            s.level(level::FINISHED, false);
-            return;
-        }
         let load_x = self.loads_x();
         let (desc_take, const_take) = (self.fetch == Fetch::Words, self.execute == Execute::Const);
         let slot_was_empty = self.slot.is_none();

@@ -4,13 +4,31 @@ use crate::skip::{
     pieces::{Count, Skid, word},
     signals::{Signals, from, into},
 };
-use tritforge_spec::block::headq::{Params, STAGES};
+use tritforge_spec::block::headq::{self, STAGES};
 
 const CMD: u32 = into("headq", "cmd");
 const SC: u32 = into("headq", "s");
 const PAIR: u32 = into("headq", "pair");
 const KV: u32 = from("headq", "kv");
 const Q: u32 = from("headq", "q");
+
+/// What does not change.
+#[derive(Clone, Debug)]
+pub struct Params {
+    /// Pairs and beats of a vector.
+    pairs: u16,
+    beats: u16,
+    /// Heads of a pass; those of K and V come first.
+    heads: u16,
+    kv_heads: u16,
+}
+
+impl From<headq::Params> for Params {
+    fn from(p: headq::Params) -> Self {
+        let [pairs, beats, heads, kv_heads] = [p.head_dim / 2, p.beats(), p.all_heads(), 2 * p.kv_heads].map(|n| n as u16);
+        Self { pairs, beats, heads, kv_heads }
+    }
+}
 
 /// A place in the pass, as a nest of counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,34 +71,31 @@ pub struct HeadQ {
     stages: [u8; STAGES],
 }
 
-fn next_pair(mut p: Place, n: u8, rows: usize, heads: usize) -> Option<Place> {
+fn next_pair(mut p: Place, n: u8, rows: u16, heads: u16) -> Option<Place> {
     p.token += 1;
     if p.token == n {
         (p.token, p.index) = (0, p.index + 1);
     }
-    if p.index as usize == rows {
+    if p.index == rows {
         (p.index, p.head) = (0, p.head + 1);
     }
-    ((p.head as usize) < heads).then_some(p)
+    (p.head < heads).then_some(p)
 }
 
-fn next_beat(mut p: Place, n: u8, beats: usize, heads: usize) -> Option<Place> {
+fn next_beat(mut p: Place, n: u8, beats: u16, heads: u16) -> Option<Place> {
     p.index += 1;
-    if p.index as usize == beats {
+    if p.index == beats {
         (p.index, p.token) = (0, p.token + 1);
     }
     if p.token == n {
         (p.token, p.head) = (0, p.head + 1);
     }
-    ((p.head as usize) < heads).then_some(p)
+    (p.head < heads).then_some(p)
 }
 
 impl HeadQ {
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        if self.pass.is_none() && !self.cmd.valid() && !s.moves(CMD) && !s.moves(SC) && !s.moves(PAIR) {
-            return;
-        }
-        let (pairs, beats, heads) = (p.head_dim / 2, p.beats(), p.all_heads());
+        let Params { pairs, beats, heads, .. } = *p;
         let mut next = self.pass;
         let out = self.stages[STAGES - 1];
         let ready = out == 0 || s.is_ready(if out & beat::Q != 0 { Q } else { KV });
@@ -92,9 +107,9 @@ impl HeadQ {
             self.stages.copy_within(0..STAGES - 1, 1);
             self.stages[0] = 0;
             if let (Some((pass, place)), Some(next)) = (start, &mut next) {
-                let last = place.index as usize + 1 == beats;
-                let end = last && place.token + 1 == pass.n && place.head as usize + 1 == heads;
-                let q = place.head as usize >= 2 * p.kv_heads;
+                let last = place.index + 1 == beats;
+                let end = last && place.token + 1 == pass.n && place.head + 1 == heads;
+                let q = place.head >= p.kv_heads;
                 let flag = |on: bool, bit: u8| if on { bit } else { 0 };
                 self.stages[0] =
                     beat::PRESENT | flag(q, beat::Q) | flag(place.index == 0, beat::FIRST) | flag(last, beat::LAST) | flag(end, beat::END);
@@ -108,7 +123,7 @@ impl HeadQ {
         let input = self.pass.filter(|_| !self.full[self.fill as usize]).and_then(|p| Some((p, p.input?)));
         let arrival = input
             .filter(|_| self.pair.valid())
-            .map(|(pass, place)| (self.fill, place.token + 1 == pass.n && place.index as usize + 1 == pairs));
+            .map(|(pass, place)| (self.fill, place.token + 1 == pass.n && place.index + 1 == pairs));
         if let (Some((_, last)), Some((_, place)), Some(next)) = (arrival, input, &mut next) {
             next.input = next_pair(place, next.n, pairs, heads);
             self.fill ^= last;

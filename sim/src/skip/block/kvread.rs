@@ -17,6 +17,20 @@ const IN: u32 = into("kvread", "in");
 const KSEG: u32 = from("kvread", "kseg");
 const KV: u32 = from("kvread", "kv");
 
+/// What does not change: KV heads, super-words of a vector and of a block's scales.
+#[derive(Clone, Debug)]
+pub struct Params {
+    kv_heads: u32,
+    vector_words: u32,
+    scale_words: u32,
+}
+
+impl From<&KvShape> for Params {
+    fn from(k: &KvShape) -> Self {
+        Self { kv_heads: k.kv_heads as u32, vector_words: k.vector_words() as u32, scale_words: k.scale_words() as u32 }
+    }
+}
+
 /// A block as the output side sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Block {
@@ -95,14 +109,14 @@ impl KvRead {
     }
 
     /// Counts one issued word; whether it was the last of its block.
-    fn advance(k: &KvShape, pass: &mut Pass) -> bool {
+    fn advance(k: &Params, pass: &mut Pass) -> bool {
         let words = match pass.part {
             KIND_HEADER => 1,
-            KIND_SCALES => k.scale_words(),
-            _ => pass.block.positions as usize * k.vector_words(),
+            KIND_SCALES => k.scale_words,
+            _ => u32::from(pass.block.positions) * k.vector_words,
         };
         pass.word += 1;
-        if (pass.word as usize) < words {
+        if pass.word < words {
             return false;
         }
         pass.word = 0;
@@ -117,15 +131,9 @@ impl KvRead {
     }
 
     /// The clock edge; what is asked for goes to `asks`.
-    pub fn step(&mut self, k: &KvShape, s: &mut Signals, asks: &mut u32) {
-        const TOUCH: u64 = 1 << CMD | 1 << PB | 1 << IN | 1 << KSEG | 1 << KV;
+    pub fn step(&mut self, k: &Params, s: &mut Signals, asks: &mut u32) {
         let enable = self.output.is_none() || s.moves(KV);
         let issued = self.pass.filter(|_| enable).and_then(|p| Some((p, self.issue(&p)?)));
-        let segment_moves = matches!(self.pass, Some(Pass { segments: Some((Stage::Page | Stage::Sum, _)), .. }));
-        let still = issued.is_none() && !segment_moves && self.writes == [false; 2] && !self.pb.valid();
-        if still && s.moved & TOUCH == 0 && !(self.pass.is_none() && self.cmd.valid()) {
-            return;
-        }
         let take_pass = self.pass.is_some_and(|p| p.missing != 0);
         let arrived = self.pb.peek().filter(|_| take_pass);
         let mut finished = false;
@@ -166,7 +174,7 @@ impl KvRead {
         if take_cmd {
             self.pass = self.cmd.peek().map(|n| {
                 *asks |= ask::BLOCK | ask::SEGMENTS;
-                let missing = 2 * k.kv_heads as u32 * u32::from(n);
+                let missing = 2 * k.kv_heads * u32::from(n);
                 Pass { missing, segments: None, block: Block::default(), part: KIND_HEADER, word: 0 }
             });
         }

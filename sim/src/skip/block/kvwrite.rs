@@ -13,6 +13,19 @@ const PB: u32 = from("kvwrite", "pb");
 const WSEG: u32 = from("kvwrite", "wseg");
 const WD: u32 = from("kvwrite", "wd");
 
+/// What does not change: KV heads, groups of codes in a super-word.
+#[derive(Clone, Debug)]
+pub struct Params {
+    kv_heads: u32,
+    groups: u16,
+}
+
+impl From<&KvShape> for Params {
+    fn from(k: &KvShape) -> Self {
+        Self { kv_heads: k.kv_heads as u32, groups: (k.codes_per_word() / k.vec) as u16 }
+    }
+}
+
 /// The two segments of a vector: codes and scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
@@ -59,12 +72,7 @@ impl KvWrite {
     }
 
     /// The clock edge; what is asked for goes to `asks`.
-    pub fn step(&mut self, k: &KvShape, s: &mut Signals, asks: &mut u32) {
-        const TOUCH: u64 = 1 << CMD | 1 << KV | 1 << PB | 1 << WSEG | 1 << WD;
-        let quiet = !self.full && !self.scale_turn && matches!(self.address, Address::Free | Address::Vector | Address::Scale);
-        if quiet && !self.kv.valid() && s.moved & TOUCH == 0 && !self.cmd.valid() && self.pass.is_none_or(|left| left != 0) {
-            return;
-        }
+    pub fn step(&mut self, k: &Params, s: &mut Signals, asks: &mut u32) {
         let drained = !self.full && !self.scale_turn && !self.pb && !self.wd && self.address == Address::Free;
         let done = drained && self.pass == Some(0);
         let (pb_moves, wd_moves, wseg_moves) = (s.moves(PB), s.moves(WD), s.moves(WSEG));
@@ -94,7 +102,7 @@ impl KvWrite {
         let take_cmd = self.pass.is_none();
         let mut complete = false;
         if let Some((_, last)) = beat {
-            complete = last || self.group as usize + 1 == k.codes_per_word() / k.vec;
+            complete = last || self.group + 1 == k.groups;
             self.group = if complete { 0 } else { self.group + 1 };
             self.making_scale = false;
             if last {
@@ -113,7 +121,7 @@ impl KvWrite {
             self.pass = None;
         }
         if take_cmd {
-            self.pass = self.cmd.peek().map(|n| 2 * k.kv_heads as u32 * u32::from(n));
+            self.pass = self.cmd.peek().map(|n| 2 * k.kv_heads * u32::from(n));
             self.group = 0;
         }
         self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), take_cmd);

@@ -68,11 +68,7 @@ pub struct Norm {
 
 impl Norm {
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << GAIN | 1 << X[0] | 1 << X[1] | 1 << ACT | 1 << S[0] | 1 << S[1];
         let run = self.cmd.valid();
-        if !run && self.held == 0 && self.scale_out.is_none() && s.moved & TOUCH == 0 {
-            return;
-        }
         let cmd = self.cmd.head();
         let src = cmd.second as usize;
         let groups = p.groups[src];

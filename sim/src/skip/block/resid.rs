@@ -5,7 +5,7 @@ use crate::skip::{
     signals::{Signals, from, into},
 };
 use tritforge_spec::block::{
-    resid::{OUT_CREDITS, Params, SUM_LATENCY},
+    resid::{self, OUT_CREDITS, SUM_LATENCY},
     scale_mul,
 };
 
@@ -14,6 +14,20 @@ const X: u32 = into("resid", "x");
 const SC: u32 = into("resid", "s");
 const SUM: u32 = into("resid", "sum");
 const Y: u32 = from("resid", "y");
+
+/// What does not change: rows a group, groups and rows of a vector.
+#[derive(Clone, Debug)]
+pub struct Params {
+    vec: u32,
+    groups: u32,
+    dim: u32,
+}
+
+impl From<resid::Params> for Params {
+    fn from(p: resid::Params) -> Self {
+        Self { vec: p.vec as u32, groups: (p.dim / p.vec) as u32, dim: p.dim as u32 }
+    }
+}
 
 /// Progress of the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +38,8 @@ struct Progress {
     scales_written: u8,
     token: u8,
     row: u32,
+    /// Row within its group.
+    sub: u32,
     groups_done: u32,
     emit_token: u8,
     emit_group: u32,
@@ -47,14 +63,9 @@ pub struct Resid {
 
 impl Resid {
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << X | 1 << SC | 1 << SUM | 1 << Y;
         let run = self.cmd.valid();
-        if !run && self.held == 0 && s.moved & TOUCH == 0 {
-            return;
-        }
         let n = self.cmd.head();
-        let (vec, dim) = (p.vec as u32, p.dim as u32);
-        let groups = dim / vec;
+        let Params { vec, groups, dim } = *p;
         let at = &mut self.at;
         let loaded = at.load_token == n;
         let load = run && self.x.valid() && !loaded;
@@ -63,7 +74,7 @@ impl Resid {
         let open = if at.emit_token == 0 { at.emit_group < at.groups_done } else { at.groups_done == groups };
         let emit = run && at.emit_token != n && open && !sum_take && self.held as usize != OUT_CREDITS;
         let done = run && at.emit_token == n;
-        let group_last = sum_take && at.token + 1 == n && (at.row + 1).is_multiple_of(vec);
+        let group_last = sum_take && at.token + 1 == n && at.sub + 1 == vec;
         if load {
             let last = at.load_group + 1 == groups;
             at.load_group = if last { 0 } else { at.load_group + 1 };
@@ -75,6 +86,7 @@ impl Resid {
             let last = at.token + 1 == n;
             at.token = if last { 0 } else { at.token + 1 };
             at.row += last as u32;
+            at.sub = if group_last { 0 } else { at.sub + last as u32 };
         }
         at.groups_done += self.group_pipe.step(SUM_LATENCY - 1, group_last) as u32;
         if emit {

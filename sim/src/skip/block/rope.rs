@@ -4,11 +4,24 @@ use crate::skip::{
     pieces::{Count, Skid, word},
     signals::{Signals, from, into},
 };
-use tritforge_spec::block::rope::{Params, STAGES};
+use tritforge_spec::block::rope::{self, STAGES};
 
 const CMD: u32 = into("rope", "cmd");
 const SUM: u32 = into("rope", "sum");
 const PAIR: u32 = from("rope", "pair");
+
+/// What does not change: pairs of a head, heads of a pass.
+#[derive(Clone, Debug)]
+pub struct Params {
+    pairs: u16,
+    heads: u16,
+}
+
+impl From<rope::Params> for Params {
+    fn from(p: rope::Params) -> Self {
+        Self { pairs: (p.head_dim / 2) as u16, heads: p.all_heads() as u16 }
+    }
+}
 
 /// The next sum of the pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,20 +56,15 @@ impl Rope {
         if !pass.second {
             pass.pair += 1;
         }
-        if pass.pair as usize == p.head_dim / 2 {
+        if pass.pair == p.pairs {
             pass.pair = 0;
             pass.head += 1;
         }
-        ((pass.head as usize) < p.all_heads()).then_some(pass)
+        (pass.head < p.heads).then_some(pass)
     }
 
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << SUM | 1 << PAIR;
         let enable = self.stages & LAST == 0 || s.is_ready(PAIR);
-        let moving = enable && (self.stages != 0 || self.sum.valid() && self.pass.is_some());
-        if !moving && s.moved & TOUCH == 0 && !(self.pass.is_none() && self.cmd.valid()) {
-            return;
-        }
         let take = self.pass.filter(|_| enable && self.sum.valid());
         let mut next = self.pass;
         let mut done = false;

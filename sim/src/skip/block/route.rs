@@ -12,16 +12,17 @@ pub struct Route {
 }
 
 impl Route {
-    pub fn step(&mut self, at: &Streams, dest: u8, s: &mut Signals) {
+    /// The clock edge; whether it may go on although none of its streams moves.
+    #[inline(always)]
+    pub fn step(&mut self, at: &Streams, dest: u8, s: &mut Signals) -> bool {
         let leaves = self.input.peek().is_some_and(|d| at.1.get(d as usize).is_none_or(|&o| s.moves(o)));
-        if !leaves && !s.moves(at.0) {
-            return;
-        }
         self.input.step(s.moves(at.0).then_some(dest), leaves);
         self.outputs(at, s);
+        self.input.peek().is_some_and(|d| d as usize >= at.1.len())
     }
 
     /// Drives the outputs.
+    #[inline(always)]
     pub fn outputs(&self, at: &Streams, s: &mut Signals) {
         s.accept(at.0, self.input.ready());
         for (i, &o) in at.1.iter().enumerate() {

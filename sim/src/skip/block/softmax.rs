@@ -25,10 +25,6 @@ pub struct Softmax {
 
 impl Softmax {
     pub fn step(&mut self, s: &mut Signals) {
-        const TOUCH: u64 = 1 << SCORE | 1 << P | 1 << SUM;
-        if self.inside == 0 && !self.score.valid() && s.moved & TOUCH == 0 {
-            return;
-        }
         let head = self.score.peek();
         let issue = head.is_some_and(|last| (self.inside as usize) < FIFO_DEPTH && !(last && self.ending as usize == SUM_DEPTH));
         let last = issue && head == Some(true);

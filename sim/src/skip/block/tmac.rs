@@ -72,11 +72,6 @@ impl Tmac {
     }
 
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << ACT | 1 << T | 1 << SUM[0] | 1 << SUM[1];
-        if self.phase == Phase::Idle && self.taken == 0 && s.moved & TOUCH == 0 && !self.cmd.valid() && !self.act.valid() {
-            self.levels(s, false, false, false, false);
-            return;
-        }
         let t_ready = self.t_ready();
         let fire = s.moves(T);
         let row_end = fire && self.word == self.last_word;

@@ -43,9 +43,6 @@ impl Unpack {
         let t_moves = s.moves(T);
         let free = !self.valid || t_moves;
         let take = free && self.input.valid() && self.left != 0;
-        if !(take || t_moves || s.moves(IN) || s.moves(CMD) || free && self.word || self.cmd.valid()) {
-            return;
-        }
         let last_step = self.step == p.slices.max(p.parts) - 1;
         let word_done = take && (p.parts == 1 || last_step);
         let super_done = take && (p.slices == 1 || last_step || self.left == 1);

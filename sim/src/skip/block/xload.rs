@@ -4,12 +4,25 @@ use crate::skip::{
     pieces::{Count, Skid, word},
     signals::{Signals, from, into},
 };
-use tritforge_spec::block::xload::Params;
+use tritforge_spec::block::xload;
 
 const CMD: u32 = into("xload", "cmd");
 const IN: u32 = into("xload", "in");
 const XN: u32 = from("xload", "xn");
 const XR: u32 = from("xload", "xr");
+
+/// What does not change: groups of a vector and of a super-word.
+#[derive(Clone, Debug)]
+pub struct Params {
+    groups: u32,
+    per_word: u32,
+}
+
+impl From<xload::Params> for Params {
+    fn from(p: xload::Params) -> Self {
+        Self { groups: p.groups() as u32, per_word: p.groups_per_word() as u32 }
+    }
+}
 
 /// State.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,13 +38,9 @@ pub struct Xload {
 
 impl Xload {
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << IN | 1 << XN | 1 << XR;
         let take = self.cmd.valid() && self.input.valid() && self.xn.ready() && self.xr.ready();
-        if !take && s.moved & TOUCH == 0 {
-            return;
-        }
-        let vector_last = self.group as usize + 1 == p.groups();
-        let word_last = vector_last || self.sub as usize + 1 == p.groups_per_word();
+        let vector_last = self.group + 1 == p.groups;
+        let word_last = vector_last || self.sub + 1 == p.per_word;
         let done = take && vector_last && self.token + 1 == self.cmd.head();
         self.xn.step(word(take), s.moves(XN));
         self.xr.step(word(take), s.moves(XR));

@@ -14,8 +14,17 @@ const WD: u32 = from("xstore", "wd");
 /// What does not change.
 #[derive(Clone, Debug)]
 pub struct Params {
-    pub shape: xload::Params,
-    pub burst: u16,
+    groups: u32,
+    per_word: u32,
+    /// Super-words of a vector.
+    words: u16,
+    burst: u16,
+}
+
+impl Params {
+    pub fn new(p: &xload::Params, burst: u16) -> Self {
+        Self { groups: p.groups() as u32, per_word: p.groups_per_word() as u32, words: p.vector_words() as u16, burst }
+    }
 }
 
 /// State.
@@ -34,17 +43,13 @@ pub struct Xstore {
 
 impl Xstore {
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        const TOUCH: u64 = 1 << CMD | 1 << Y | 1 << WSEG | 1 << WD;
         let run = self.cmd.valid();
-        if !run && s.moved & TOUCH == 0 {
-            return;
-        }
         let (off, n) = self.cmd.head();
         let due = self.segments < self.token || self.segments == self.token && self.y.valid();
         let push = run && self.segments != n && (self.segment.is_none() || s.is_ready(WSEG)) && due;
         let take = run && self.token != n && self.y.valid() && (!self.word_valid || s.is_ready(WD));
-        let vector_last = self.group as usize + 1 == p.shape.groups();
-        let word_last = vector_last || self.sub as usize + 1 == p.shape.groups_per_word();
+        let vector_last = self.group + 1 == p.groups;
+        let word_last = vector_last || self.sub + 1 == p.per_word;
         let done = run && self.segments == n && self.token == n;
         if s.is_ready(WSEG) {
             self.segment = None;
@@ -52,7 +57,7 @@ impl Xstore {
         if push {
             let off = if self.segments == 0 { off } else { self.next_off };
             self.segment = Some(off);
-            self.next_off = ((off as usize + p.shape.vector_words()) % p.burst as usize) as u16;
+            self.next_off = ((u32::from(off) + u32::from(p.words)) % u32::from(p.burst)) as u16;
             self.segments += 1;
         }
         if s.is_ready(WD) {
@@ -78,7 +83,7 @@ impl Xstore {
         s.accept(Y, self.y.ready());
         s.offer(WSEG, self.segment.is_some());
         s.offer(WD, self.word_valid);
-        s.payload.bseg = Segment { off: self.segment.unwrap_or_default(), beats: p.shape.vector_words() as u32 };
+        s.payload.bseg = Segment { off: self.segment.unwrap_or_default(), beats: p.words.into() };
         s.level(level::XSTORE_IDLE, !self.cmd.valid() && self.segment.is_none() && !self.word_valid);
     }
 }
