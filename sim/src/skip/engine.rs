@@ -11,6 +11,7 @@ use super::{
     parts,
     store::Store,
     summary::Summary,
+    verify::Shadow,
 };
 use crate::memory::MemConfig;
 use smallvec::SmallVec;
@@ -89,13 +90,46 @@ impl Engine {
     /// # Errors
     /// The machine stands still.
     pub fn run(&mut self, first: u32, list: Vec<Descriptor>, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
-        self.outside.begin(first, list);
-        self.machine.go(&mut self.state, &self.outside);
+        self.begin(first, list);
         if !self.machine.repeats() {
             return self.run_once(see);
         }
+        self.follow(see, None)
+    }
+
+    /// As [`Engine::run`], the machine without memory beside it.
+    ///
+    /// # Panics
+    /// What is remembered is not what happens; or the machine stands still.
+    pub fn verify(&mut self, first: u32, list: Vec<Descriptor>) -> u64 {
+        self.begin(first, list);
+        assert!(self.machine.repeats(), "nothing is remembered with random pauses");
+        let shadow = Shadow::new(&self.state, &self.outside);
+        match self.follow(&mut |_, _| {}, Some(shadow)) {
+            Ok(cycles) => cycles,
+            Err(stuck) => panic!("{stuck}"),
+        }
+    }
+
+    /// Forgets all pieces and states.
+    pub fn forget(&mut self) {
+        (self.stores, self.pieces, self.index) = Default::default();
+    }
+
+    fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
+        self.outside.begin(first, list);
+        self.machine.go(&mut self.state, &self.outside);
+    }
+
+    /// Numbers the states of all parts.
+    pub(super) fn number(&mut self, state: &State, numbers: &mut Numbers) {
+        self.stores.number(state, parts::ALL, numbers);
+    }
+
+    /// Goes from piece to piece until nothing is left to do.
+    fn follow(&mut self, see: &mut dyn FnMut(u64, &Summary), mut shadow: Option<Shadow>) -> Result<u64, Stuck> {
         if self.pieces.len() > KEPT {
-            (self.stores, self.pieces, self.index) = Default::default();
+            self.forget();
         }
         self.machine.canonical(&mut self.state);
         let mut place = Place::default();
@@ -114,6 +148,13 @@ impl Engine {
             quiet = if piece.summary.moved { 0 } else { quiet + cycles };
             piece.mask.put(&mut place, &piece.end);
             (awake, set) = (piece.awake, piece.after);
+            if let Some(shadow) = &mut shadow {
+                let (summary, asks) = (piece.summary.clone(), piece.asks);
+                if let Err(difference) = shadow.follow(self, &summary, &place, asks) {
+                    panic!("{difference}");
+                }
+            }
+            let piece = &self.pieces[at];
             if piece.idle {
                 self.load(awake, &place);
                 self.effort.passed += cycle;
@@ -254,6 +295,6 @@ impl Engine {
     }
 }
 
-fn questions(asks: u32) -> impl Iterator<Item = u32> {
+pub(super) fn questions(asks: u32) -> impl Iterator<Item = u32> {
     [ask::JOB, ask::BLOCK, ask::SEGMENTS, ask::PLACE].into_iter().filter(move |q| asks & q != 0)
 }

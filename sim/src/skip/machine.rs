@@ -2,11 +2,12 @@
 //! [`Machine::cycle`]. What depends on positions and addresses is asked for (see [`ask`](super::ask)) and answered between cycles.
 
 use super::{
-    ask, parts,
+    ask,
     block::{
         attn, attn_out, axi_read, axi_write, ctrl, headq, kvread, kvwrite, norm, resid, rope, route, softmax, tmac, unpack, xload, xstore,
     },
     outside::{Answer, Outside},
+    parts,
     signals::{Signals, from, into, level},
 };
 use crate::{

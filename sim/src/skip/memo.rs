@@ -6,7 +6,9 @@
 //! in which one of them would wake.
 
 use super::{
-    block::{attn, attn_out, axi_read, axi_write, ctrl, headq, kvread, kvwrite, norm, resid, rope, route, softmax, tmac, unpack, xload, xstore},
+    block::{
+        attn, attn_out, axi_read, axi_write, ctrl, headq, kvread, kvwrite, norm, resid, rope, route, softmax, tmac, unpack, xload, xstore,
+    },
     machine::State,
     parts,
     signals::{Signals, into, level},

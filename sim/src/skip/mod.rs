@@ -16,6 +16,7 @@ pub mod signals;
 pub mod store;
 pub mod summary;
 pub mod values;
+mod verify;
 
 /// What a machine may ask between two cycles, as bits; answered in this order.
 pub mod ask {

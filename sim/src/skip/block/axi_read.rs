@@ -73,7 +73,14 @@ impl Port {
 
     /// `aux`: what the auxiliary side asks AR for; whether that was taken.
     #[inline(always)]
-    fn step(&mut self, p: &axi_read_port::Params, wseg: Option<Segment>, w_ready: bool, aux: Option<u16>, (ar_ready, r): (bool, bool)) -> bool {
+    fn step(
+        &mut self,
+        p: &axi_read_port::Params,
+        wseg: Option<Segment>,
+        w_ready: bool,
+        aux: Option<u16>,
+        (ar_ready, r): (bool, bool),
+    ) -> bool {
         let slot = (self.ar.is_none() || ar_ready) && self.flight as usize != p.outstanding;
         let take_x = aux.filter(|_| slot);
         let take_w = if slot && take_x.is_none() { self.w_wants() } else { None };

@@ -121,9 +121,8 @@ impl HeadQ {
             }
         }
         let input = self.pass.filter(|_| !self.full[self.fill as usize]).and_then(|p| Some((p, p.input?)));
-        let arrival = input
-            .filter(|_| self.pair.valid())
-            .map(|(pass, place)| (self.fill, place.token + 1 == pass.n && place.index + 1 == pairs));
+        let arrival =
+            input.filter(|_| self.pair.valid()).map(|(pass, place)| (self.fill, place.token + 1 == pass.n && place.index + 1 == pairs));
         if let (Some((_, last)), Some((_, place)), Some(next)) = (arrival, input, &mut next) {
             next.input = next_pair(place, next.n, pairs, heads);
             self.fill ^= last;
