@@ -322,4 +322,8 @@ fn what_the_executor_cannot_answer_is_refused_and_nothing_is_written() {
         panic!("{error}");
     };
     assert_eq!((super_word, byte, found), (5, 2 * 16 + 7, 251));
+    // A gain of -65536; the gains are decoded first.
+    let gain = u64::from(layout.layers[0] + hw.vector_words(16) as u32) * 16;
+    let error = refused(&good, &|_, s| s.write(gain, &0x1_0000u32.to_le_bytes()));
+    assert_eq!(error, ValueError::Gain { offset: layout.layers[0], index: 0 });
 }
