@@ -102,7 +102,7 @@ fn check(name: &str, hw: &Hw, model: &RandomModel, lengths: &[usize], timing: Ti
             let got = top.read(beats);
             let expected = if machine.ports() == 1 { if bus.r != 0 { (1 << hw.ports()) - 1 } else { 0 } } else { u64::from(bus.r) };
             assert_eq!(expected, got, "{name} seed {seed} cycle {cycle}: beats");
-            for question in [ask::JOB, ask::BLOCK, ask::SEGMENTS, ask::PLACE] {
+            for question in ask::EACH {
                 if asks & question != 0 {
                     let answer = outside.answer(question);
                     machine.answer(&mut state, &answer);
@@ -169,7 +169,7 @@ fn speed() {
         let image = Image::build(&hw, &[&int.layers[0].attn], 0).unwrap();
         let timing = Timing::Fixed { latency: 40, beats: 1, cycles: 1, outstanding: 64 };
         let mem = MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
-        for _ in 0..5 {
+        for _ in 0..std::env::var("TIMES").map_or(5, |t| t.parse().unwrap()) {
             let mut engine = Engine::new(&hw, &mem, image.layout.page_table(1));
             let list: Vec<Descriptor> = (0..40)
                 .map(|pos| Descriptor {
@@ -244,7 +244,7 @@ fn sizes() {
         while !m.idle(&st) {
             let (_, asks) = m.cycle(&mut st);
             n += 1;
-            for q in [1, 2, 4, 8] {
+            for q in ask::EACH {
                 if asks & q != 0 {
                     let a = outside.answer(q);
                     m.answer(&mut st, &a);

@@ -177,7 +177,7 @@ impl Engine {
         macro_rules! put {
             ($field:ident, $part:ident, $set:ident, $value:expr) => {{
                 let number = &mut numbers[parts::$part.trailing_zeros() as usize];
-                let mut state = *self.stores.$field.get(*number);
+                let mut state = self.stores.$field.get(*number).clone();
                 state.$set($value);
                 *number = self.stores.$field.number(&state);
             }};
@@ -186,6 +186,7 @@ impl Engine {
             Answer::Job(job) => put!(ctrl, CTRL, job_is, job),
             Answer::Block(block) => put!(kvread, KVREAD, block_is, block),
             Answer::Segments(segments) => put!(kvread, KVREAD, segments_are, segments),
+            Answer::Segment(segment) => put!(aux, AUX, segment_is, segment),
             Answer::Place(place) => put!(kvwrite, KVWRITE, place_is, place),
         }
     }
@@ -296,5 +297,5 @@ impl Engine {
 }
 
 pub(super) fn questions(asks: u32) -> impl Iterator<Item = u32> {
-    [ask::JOB, ask::BLOCK, ask::SEGMENTS, ask::PLACE].into_iter().filter(move |q| asks & q != 0)
+    ask::EACH.into_iter().filter(move |q| asks & q != 0)
 }

@@ -2,7 +2,6 @@
 //! [`Machine::cycle`]. What depends on positions and addresses is asked for (see [`ask`](super::ask)) and answered between cycles.
 
 use super::{
-    ask,
     block::{
         attn, attn_out, axi_read, axi_write, ctrl, headq, kvread, kvwrite, norm, resid, rope, route, softmax, tmac, unpack, xload, xstore,
     },
@@ -47,6 +46,7 @@ pub struct State {
     pub headq: headq::HeadQ,
     pub kvwrite: kvwrite::KvWrite,
     pub kvread: kvread::KvRead,
+    pub fill: kvread::Fill,
     pub attn: attn::Attn,
     pub softmax: softmax::Softmax,
     pub attn_out: attn_out::AttnOut,
@@ -151,6 +151,7 @@ impl Machine {
             headq: Default::default(),
             kvwrite: Default::default(),
             kvread: Default::default(),
+            fill: Default::default(),
             attn: Default::default(),
             softmax: Default::default(),
             attn_out: Default::default(),
@@ -182,6 +183,7 @@ impl Machine {
         st.headq.outputs(s);
         st.kvwrite.outputs(s);
         st.kvread.outputs(s);
+        st.fill.outputs(s);
         st.attn.outputs(s);
         st.softmax.outputs(s);
         st.attn_out.outputs(s);
@@ -216,6 +218,9 @@ impl Machine {
         }
         if due & (parts::AXI_WRITE | parts::MEMORY_WRITE) != 0 {
             due |= parts::AXI_WRITE | parts::MEMORY_WRITE;
+        }
+        if due & parts::KVREAD != 0 && st.kvread.begins() {
+            due |= parts::FILL;
         }
         due
     }
@@ -288,7 +293,7 @@ impl Machine {
             let crossing = st.axi_read.step(&self.axi_read, &st.aux, s, |p| (bit(read.ar, p), bit(read.r, p)));
             set(&mut awake, parts::AXI_READ, st.axi_read.awake(&self.axi_read));
             if on(parts::AUX) {
-                st.aux.step(&self.axi_read, crossing, s);
+                st.aux.step(&self.axi_read, crossing, s, &mut asks);
                 set(&mut awake, parts::AUX, st.aux.awake(&self.axi_read));
             }
         }
@@ -299,7 +304,9 @@ impl Machine {
         step!(SOFTMAX, softmax, st.softmax.step(s));
         step!(ATTN_OUT, attn_out, st.attn_out.step(&self.attn_out, s));
         step!(ATTN, attn, st.attn.step(&self.attn, s));
-        step!(KVREAD, kvread, st.kvread.step(&self.kvread, s, &mut asks));
+        let mut scales = None;
+        step!(KVREAD, kvread, scales = st.kvread.step(&self.kvread, s, &mut asks));
+        step!(FILL, fill, st.fill.step(scales, s));
         step!(KVWRITE, kvwrite, st.kvwrite.step(&self.kvwrite, s, &mut asks));
         step!(HEADQ, headq, st.headq.step(&self.headq, s));
         step!(ROPE, rope, st.rope.step(&self.rope, s));
@@ -315,10 +322,13 @@ impl Machine {
         }
         let levels = s.levels;
         s.edge();
-        // `ctrl` is the one block that reads levels.
-        const READ: u32 = level::XSTORE_IDLE | level::KVWRITE_IDLE | level::WRITE_IDLE;
-        if (levels ^ s.levels) & READ != 0 {
+        const IDLE: u32 = level::XSTORE_IDLE | level::KVWRITE_IDLE | level::WRITE_IDLE;
+        let changed = levels ^ s.levels;
+        if changed & IDLE != 0 {
             awake |= parts::CTRL;
+        }
+        if changed & level::KV_COMPLETE != 0 {
+            awake |= parts::KVREAD;
         }
         st.signals = signals;
         st.awake = awake;
@@ -344,6 +354,7 @@ impl Machine {
             Answer::Job(job) => st.ctrl.job_is(job),
             Answer::Block(block) => st.kvread.block_is(block),
             Answer::Segments(segments) => st.kvread.segments_are(segments),
+            Answer::Segment(segment) => st.aux.segment_is(segment),
             Answer::Place(place) => st.kvwrite.place_is(place),
         }
     }
@@ -380,5 +391,3 @@ fn burst(beats: u16) -> Burst {
 fn set(mask: &mut u32, part: u32, on: bool) {
     *mask = if on { *mask | part } else { *mask & !part };
 }
-
-const _: () = assert!(ask::ALL < 16);

@@ -81,6 +81,7 @@ stores! {
     resid: resid::Resid,
     xstore: xstore::Xstore,
     ctrl: ctrl::Ctrl,
+    fill: kvread::Fill,
 }
 
 /// The state of the whole machine, by numbers.

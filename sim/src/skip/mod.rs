@@ -28,6 +28,8 @@ pub mod ask {
     pub const SEGMENTS: u32 = 4;
     /// Where the KV writer's next vector lies.
     pub const PLACE: u32 = 8;
-    /// All of them.
-    pub const ALL: u32 = 15;
+    /// The segment that the auxiliary side of the read master begins.
+    pub const SEGMENT: u32 = 16;
+    /// Each of them.
+    pub const EACH: [u32; 5] = [JOB, BLOCK, SEGMENTS, PLACE, SEGMENT];
 }

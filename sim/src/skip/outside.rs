@@ -22,6 +22,7 @@ pub enum Answer {
     Job(Job),
     Block(Block),
     Segments(Option<Segments>),
+    Segment(Segment),
     Place(Place),
 }
 
@@ -63,6 +64,9 @@ pub struct Outside {
     jobs: usize,
     blocks: Cursor,
     segments: Cursor,
+    /// Of the segments themselves; the next one is the second of its block.
+    reads: Cursor,
+    second: bool,
     /// `block` counts kinds here: K, V.
     vectors: Cursor,
 }
@@ -80,6 +84,8 @@ impl Outside {
             jobs: 0,
             blocks: at,
             segments: at,
+            reads: at,
+            second: false,
             vectors: at,
         }
     }
@@ -95,7 +101,7 @@ impl Outside {
     pub fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
         let at = Cursor::default();
         (self.first, self.list, self.jobs) = (first, list, 0);
-        (self.blocks, self.segments, self.vectors) = (at, at, at);
+        (self.blocks, self.segments, self.reads, self.vectors, self.second) = (at, at, at, at, false);
     }
 
     /// Offset of the first descriptor modulo the burst length.
@@ -109,6 +115,7 @@ impl Outside {
             ask::JOB => Answer::Job(self.job()),
             ask::BLOCK => Answer::Block(self.block()),
             ask::SEGMENTS => Answer::Segments(self.segments()),
+            ask::SEGMENT => Answer::Segment(self.read()),
             _ => Answer::Place(self.place()),
         }
     }
@@ -144,26 +151,39 @@ impl Outside {
 
     fn segments(&mut self) -> Option<Segments> {
         let at = self.segments;
-        let (pos, n, layer, slot) = self.pass(&at);
+        let (pos, n, ..) = self.pass(&at);
         if pos == 0 {
             self.segments = Cursor { pass: at.pass + 1, ..Cursor::default() };
             return None;
         }
+        let second = pos - at.block * KV_BLOCK < KV_BLOCK;
+        let end = self.segments.advance(pos.div_ceil(KV_BLOCK), self.kv.kv_heads, n);
+        Some(Segments { second, end })
+    }
+
+    /// The next segment from the cache: a full block, or scales and K of the last one, or its V.
+    fn read(&mut self) -> Segment {
+        while self.reads.pass < self.list.len() && self.pass(&self.reads).0 == 0 {
+            self.reads = Cursor { pass: self.reads.pass + 1, ..Cursor::default() };
+        }
+        let at = self.reads;
+        let (pos, n, layer, slot) = self.pass(&at);
         let k = &self.kv;
         let page = self.pages.get(slot * k.pages_per_slot() + at.block).copied().unwrap_or_default();
         let off = page.wrapping_add(k.block_at(layer, at.head) as u32);
-        let positions = (pos - at.block * KV_BLOCK).min(KV_BLOCK);
+        let positions = pos.saturating_sub(at.block * KV_BLOCK).min(KV_BLOCK);
         let words = positions * k.vector_words();
-        let (first, second) = match positions == KV_BLOCK {
-            true => (self.segment(off, k.block_words()), None),
-            false => {
-                let v = off.wrapping_add(k.vector_at(1, 0) as u32);
-                (self.segment(off, k.scale_words() + words), Some(self.segment(v, words)))
-            }
+        let segment = match (positions == KV_BLOCK, self.second) {
+            (true, _) => self.segment(off, k.block_words()),
+            (_, false) => self.segment(off, k.scale_words() + words),
+            (_, true) => self.segment(off.wrapping_add(k.vector_at(1, 0) as u32), words),
         };
-        let heads = k.kv_heads;
-        let end = self.segments.advance(pos.div_ceil(KV_BLOCK), heads, n);
-        Some(Segments { first, second, end })
+        self.second = positions < KV_BLOCK && !self.second;
+        if !self.second {
+            let heads = self.kv.kv_heads;
+            self.reads.advance(pos.div_ceil(KV_BLOCK), heads, n);
+        }
+        segment
     }
 
     /// Vectors come kind by kind, head by head, token by token.

@@ -1,4 +1,4 @@
-//! The parts of the machine that sleep and wake on their own, as bits of masks: the blocks, `axi_read` as two, the memory's
+//! The parts of the machine that sleep and wake on their own, as bits of masks: the blocks, `axi_read` and `kvread` as two each, the memory's
 //! channels. A part is due in a cycle if it may go on by itself or a word moves on one of its streams; any other would stay as
 //! it is, so it is not evaluated.
 
@@ -26,12 +26,14 @@ pub const XLOAD: u32 = 1 << 17;
 pub const RESID: u32 = 1 << 18;
 pub const XSTORE: u32 = 1 << 19;
 pub const CTRL: u32 = 1 << 20;
+/// The side of `kvread` that fills its pass buffer.
+pub const FILL: u32 = 1 << 21;
 /// Number of parts.
-pub const PARTS: usize = 21;
+pub const PARTS: usize = 22;
 /// All of them.
 pub const ALL: u32 = (1 << PARTS) - 1;
 
-/// Instances and their parts; of `axi_read` by stream, see [`part`].
+/// Instances and their parts; of those in two parts by stream, see [`part`].
 const INSTANCES: [(&str, u32); 18] = [
     ("route_w", ROUTE_W),
     ("route_a", ROUTE_A),
@@ -58,6 +60,9 @@ const INSTANCES: [(&str, u32); 18] = [
 const fn part(instance: &str, stream: &str) -> u32 {
     if equal(instance, "axi_read") {
         return if equal(stream, "wseg") || equal(stream, "w") { AXI_READ } else { AUX };
+    }
+    if equal(instance, "kvread") && equal(stream, "pb") {
+        return FILL;
     }
     let mut i = 0;
     while i < INSTANCES.len() {
@@ -103,6 +108,9 @@ pub const fn levels(parts: u32) -> u32 {
     }
     if parts & CTRL != 0 {
         all |= level::CTRL_BUSY | level::FINISHED;
+    }
+    if parts & (FILL | KVREAD) != 0 {
+        all |= level::KV_COMPLETE;
     }
     let mut i = 0;
     while i < IDLE.len() {

@@ -9,6 +9,16 @@ pub struct Segment {
     pub beats: u32,
 }
 
+impl Segment {
+    /// One that nobody has asked for yet.
+    pub const LATER: Self = Self { off: 0, beats: u32::MAX };
+
+    /// Nobody has asked for it yet.
+    pub fn later(&self) -> bool {
+        *self == Self::LATER
+    }
+}
+
 /// The timing of `skid.sv`. Empty slots hold the default, so that equal contents are equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Skid<T> {
@@ -36,6 +46,10 @@ impl<T: Copy + Default> Skid<T> {
     #[inline(always)]
     pub fn head(&self) -> T {
         self.slots[0]
+    }
+    /// The words held, oldest first.
+    pub fn words(&mut self) -> &mut [T] {
+        &mut self.slots[..self.count as usize]
     }
     /// The clock edge: `push` moved in, `pop` takes the head if there is one.
     #[inline(always)]

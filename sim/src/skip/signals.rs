@@ -56,6 +56,8 @@ pub mod level {
     pub const WRITE_IDLE: u32 = 1 << 7;
     pub const CTRL_BUSY: u32 = 1 << 8;
     pub const FINISHED: u32 = 1 << 9;
+    /// The pass buffer of `kvread` holds all vectors of the pass.
+    pub const KV_COMPLETE: u32 = 1 << 10;
 }
 
 /// A command's control value: tokens of the pass, and whether it is the o-projection's.
@@ -79,7 +81,6 @@ pub struct KvWord {
 pub struct Payload {
     pub wseg: (Segment, u8),
     pub dseg: (Segment, u8),
-    pub kseg: Segment,
     pub w_dest: u8,
     pub a_dest: u8,
     /// Of whatever command `ctrl` offers.

@@ -19,6 +19,18 @@ impl Bursts {
     pub fn peek(&self) -> Option<u16> {
         self.out
     }
+    /// It has begun a segment that nobody has asked for.
+    pub fn asks(&self) -> bool {
+        self.act.is_some_and(|(_, left)| left == Segment::LATER.beats)
+    }
+    /// What the oldest segment is that nobody asked for.
+    pub fn segment_is(&mut self, segment: Segment) {
+        if self.asks() {
+            self.act = Some((segment.off, segment.beats));
+        } else if let Some(oldest) = self.seg.words().iter_mut().find(|s| s.later()) {
+            *oldest = segment;
+        }
+    }
     /// It may go on although no segment comes and no burst is taken.
     pub fn pending(&self) -> bool {
         match self.act {

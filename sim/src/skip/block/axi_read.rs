@@ -3,6 +3,7 @@
 
 use super::axi_burst::Bursts;
 use crate::skip::{
+    ask,
     pieces::{Fifo, Segment, Skid},
     signals::{Signals, from, into},
 };
@@ -228,9 +229,19 @@ impl Aux {
         self.ports.iter().all(|p| p.burst.ready()) && self.a.ready()
     }
 
-    /// The clock edge.
+    /// The segment that was asked for: the oldest that nobody had asked for.
+    pub fn segment_is(&mut self, segment: Segment) {
+        for port in &mut self.ports {
+            port.burst.segment_is(segment);
+        }
+        if let Some(oldest) = self.a.queue.iter_mut().find(|q| q.0 == Segment::LATER.beats) {
+            oldest.0 = segment.beats;
+        }
+    }
+
+    /// The clock edge; what is asked for goes to `asks`.
     #[inline(always)]
-    pub fn step(&mut self, p: &Params, crossing: Crossing, s: &mut Signals) {
+    pub fn step(&mut self, p: &Params, crossing: Crossing, s: &mut Signals, asks: &mut u32) {
         let moved = s.moves(A);
         let can = self.can();
         let job = self.dseg.peek().or(self.kseg.peek()).filter(|_| can);
@@ -241,11 +252,14 @@ impl Aux {
             let left = port.fifo.step(p.port.x_depth, crossing.beats >> i & 1 != 0, moved);
             port.space = port.space - u32::from(beats) + left as u32;
             port.burst.step(p.port.burst as u16, job.map(|j| j.0), taken);
+            if port.burst.asks() {
+                *asks |= ask::SEGMENT;
+            }
         }
         self.a.step(job, moved);
         self.dseg.step(s.moves(DSEG).then_some(s.payload.dseg), can);
         let dest = tritforge_spec::block::kvread::DEST;
-        self.kseg.step(s.moves(KSEG).then_some((s.payload.kseg, dest)), k_can);
+        self.kseg.step(s.moves(KSEG).then_some((Segment::LATER, dest)), k_can);
         self.outputs(p, s);
     }
 

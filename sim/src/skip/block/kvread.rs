@@ -1,10 +1,10 @@
-//! Timing of `kvread`. Which blocks there are depends on the position of the pass: the machine asks for each block and each
+//! Timing of `kvread`, as two parts: [`KvRead`], and [`Fill`] that takes the pass's own vectors. Which blocks there are depends on the position of the pass: the machine asks for each block and each
 //! segment when it comes to it.
 
 use crate::skip::{
     ask,
-    pieces::{Count, Segment, Skid, word},
-    signals::{KvWord, Signals, from, into},
+    pieces::{Count, Skid, word},
+    signals::{KvWord, Signals, from, into, level},
 };
 use tritforge_spec::{
     block::attn::{KIND_HEADER, KIND_K, KIND_SCALES, KIND_V},
@@ -41,11 +41,11 @@ pub struct Block {
     pub end: bool,
 }
 
-/// The segments of a block in memory: the first, and a second one where the block is not full.
+/// The segments of a block in memory. What they are is asked for when the read master begins them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Segments {
-    pub first: Segment,
-    pub second: Option<Segment>,
+    /// There is a second one, as the block is not full.
+    pub second: bool,
     /// The last of the pass.
     pub end: bool,
 }
@@ -61,8 +61,6 @@ enum Stage {
 /// The command under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Pass {
-    /// Scales that have not come on `pb`.
-    missing: u32,
     segments: Option<(Stage, Segments)>,
     block: Block,
     part: u8,
@@ -73,12 +71,40 @@ struct Pass {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KvRead {
     cmd: Skid<u8>,
-    pb: Skid<bool>,
     input: Count,
     pass: Option<Pass>,
+    output: Option<KvWord>,
+}
+
+/// The side that fills the pass buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fill {
+    pb: Skid<bool>,
+    /// Scales of the pass that have not come.
+    missing: u32,
     /// Words on their way into the pass buffer.
     writes: [bool; 2],
-    output: Option<KvWord>,
+}
+
+impl Fill {
+    /// The clock edge; `scales`: those of a pass that begins.
+    pub fn step(&mut self, scales: Option<u32>, s: &mut Signals) {
+        let take = self.missing != 0;
+        let arrived = self.pb.peek().filter(|_| take);
+        self.missing -= (arrived == Some(true)) as u32;
+        self.writes = [arrived.is_some(), self.writes[0]];
+        if let Some(scales) = scales {
+            self.missing = scales;
+        }
+        self.pb.step(s.moves(PB).then_some(s.payload.pb_scale), take);
+        self.outputs(s);
+    }
+
+    /// Drives the outputs.
+    pub fn outputs(&self, s: &mut Signals) {
+        s.accept(PB, self.pb.ready());
+        s.level(level::KV_COMPLETE, self.missing == 0 && self.writes == [false; 2]);
+    }
 }
 
 impl KvRead {
@@ -97,8 +123,7 @@ impl KvRead {
     }
 
     /// The word that is issued next, if its data are there; whether it comes from `in`.
-    fn issue(&self, pass: &Pass) -> Option<bool> {
-        let complete = pass.missing == 0 && self.writes == [false; 2];
+    fn issue(&self, pass: &Pass, complete: bool) -> Option<bool> {
         if !pass.block.memory && !complete {
             return None;
         }
@@ -130,20 +155,22 @@ impl KvRead {
         end
     }
 
-    /// The clock edge; what is asked for goes to `asks`.
-    pub fn step(&mut self, k: &Params, s: &mut Signals, asks: &mut u32) {
+    /// A command waits.
+    pub fn begins(&self) -> bool {
+        self.cmd.valid()
+    }
+
+    /// The clock edge; what is asked for goes to `asks`. The scales of a pass that begins.
+    pub fn step(&mut self, k: &Params, s: &mut Signals, asks: &mut u32) -> Option<u32> {
         let enable = self.output.is_none() || s.moves(KV);
-        let issued = self.pass.filter(|_| enable).and_then(|p| Some((p, self.issue(&p)?)));
-        let take_pass = self.pass.is_some_and(|p| p.missing != 0);
-        let arrived = self.pb.peek().filter(|_| take_pass);
+        let issued = self.pass.filter(|_| enable).and_then(|p| Some((p, self.issue(&p, s.high(level::KV_COMPLETE))?)));
         let mut finished = false;
         if let Some(pass) = &mut self.pass {
-            pass.missing -= (arrived == Some(true)) as u32;
             let kseg = s.moves(KSEG);
             pass.segments = match pass.segments {
                 Some((Stage::Page, b)) => Some((Stage::Sum, b)),
                 Some((Stage::Sum, b)) => Some((Stage::First, b)),
-                Some((Stage::First, b)) if kseg && b.second.is_some() => Some((Stage::Second, b)),
+                Some((Stage::First, b)) if kseg && b.second => Some((Stage::Second, b)),
                 Some((Stage::First | Stage::Second, b)) if kseg => {
                     if !b.end {
                         *asks |= ask::SEGMENTS;
@@ -169,33 +196,27 @@ impl KvRead {
         } else if enable {
             self.output = None;
         }
-        self.writes = [arrived.is_some(), self.writes[0]];
+        let mut scales = None;
         let take_cmd = self.pass.is_none() || finished;
         if take_cmd {
             self.pass = self.cmd.peek().map(|n| {
                 *asks |= ask::BLOCK | ask::SEGMENTS;
-                let missing = 2 * k.kv_heads * u32::from(n);
-                Pass { missing, segments: None, block: Block::default(), part: KIND_HEADER, word: 0 }
+                scales = Some(2 * k.kv_heads * u32::from(n));
+                Pass { segments: None, block: Block::default(), part: KIND_HEADER, word: 0 }
             });
         }
         self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), take_cmd);
-        self.pb.step(s.moves(PB).then_some(s.payload.pb_scale), take_pass);
         self.input.step(word(s.moves(IN)), take_input);
         self.outputs(s);
+        scales
     }
 
     /// Drives the outputs.
     pub fn outputs(&self, s: &mut Signals) {
         s.accept(CMD, self.cmd.ready());
-        s.accept(PB, self.pb.ready());
         s.accept(IN, self.input.ready());
-        let offered = match self.pass.and_then(|p| p.segments) {
-            Some((Stage::First, b)) => Some(b.first),
-            Some((Stage::Second, b)) => b.second,
-            _ => None,
-        };
-        s.offer(KSEG, offered.is_some());
-        s.payload.kseg = offered.unwrap_or_default();
+        let offered = matches!(self.pass, Some(Pass { segments: Some((Stage::First | Stage::Second, _)), .. }));
+        s.offer(KSEG, offered);
         s.offer(KV, self.output.is_some());
         s.payload.kv = self.output.unwrap_or_default();
     }
