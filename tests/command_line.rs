@@ -80,6 +80,29 @@ fn wrong_use_and_unusable_shapes_exit_with_2_and_one_message() {
 }
 
 #[test]
+fn generated_files_are_the_contracts_and_a_wrong_one_is_named() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let output = tritforge(&["gen", "--check", "--root", root]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+
+    let folder = Folder::new("gen");
+    let own = folder.0.to_str().unwrap();
+    assert_eq!(tritforge(&["gen", "--root", own]).status.code(), Some(0));
+    assert_eq!(tritforge(&["gen", "--check", "--root", own]).status.code(), Some(0));
+    std::fs::write(folder.file("docs/registers.md"), "by hand").unwrap();
+    std::fs::remove_file(folder.file("rtl/generated/regmap_pkg.sv")).unwrap();
+    let output = tritforge(&["gen", "--check", "--root", own]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("docs/registers.md differs from the contract; run `tritforge gen`"), "{said}");
+    assert!(said.contains("rtl/generated/regmap_pkg.sv cannot be read") && said.lines().count() == 2, "{said}");
+
+    let output = tritforge(&["gen", "--check", "--root", &folder.file("nothing")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("nothing: no such folder; give the project's root"), "{}", stderr(&output));
+}
+
+#[test]
 fn an_output_that_cannot_be_written_exits_with_2_and_names_the_path() {
     let folder = Folder::new("unwritable");
     let target = folder.file("none/m.gguf");

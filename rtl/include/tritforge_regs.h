@@ -55,10 +55,12 @@
 #define TRITFORGE_ERR_BAD_WEIGHT      6u /* illegal code in packed weights counted as zero trits; ERR_ADDR = index of the super-word in its section */
 
 /* descriptor: 64 bytes, fields as (32-bit word, low bit, width) */
-#define TRITFORGE_DESC_OPCODE_WORD  0u /* operation: 1 = attention sub-layer */
+#define TRITFORGE_DESC_FORMAT 1u /* value of the field version */
+#define TRITFORGE_OP_ATTENTION 1u /* the attention sub-layer of one layer over the tokens of one pass */
+#define TRITFORGE_DESC_OPCODE_WORD  0u /* operation */
 #define TRITFORGE_DESC_OPCODE_LSB   0u
 #define TRITFORGE_DESC_OPCODE_WIDTH 8u
-#define TRITFORGE_DESC_VERSION_WORD  0u /* descriptor version, 1 */
+#define TRITFORGE_DESC_VERSION_WORD  0u /* descriptor version, the one below */
 #define TRITFORGE_DESC_VERSION_LSB   8u
 #define TRITFORGE_DESC_VERSION_WIDTH 8u
 #define TRITFORGE_DESC_LAYER_WORD  1u /* layer index, selects the KV blocks */

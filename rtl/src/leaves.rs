@@ -1,5 +1,6 @@
 //! The hand-written leaf modules, and which module instantiates which (read from the text itself).
 
+use crate::generate::packages;
 use std::borrow::Cow;
 
 macro_rules! leaves {
@@ -60,7 +61,11 @@ pub struct Generated {
 }
 
 /// All generated sources that leaf modules use.
-pub const GENERATED: &[Generated] = &[Generated { stem: "regmap_pkg", text: crate::generate::regmap_package }];
+pub const GENERATED: &[Generated] = &[
+    Generated { stem: "regmap_pkg", text: packages::regmap },
+    Generated { stem: "descriptor_pkg", text: packages::descriptor },
+    Generated { stem: "stream_pkg", text: packages::stream },
+];
 
 /// The text of a leaf or generated module.
 pub fn source(stem: &str) -> Option<Cow<'static, str>> {

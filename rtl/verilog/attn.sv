@@ -67,7 +67,8 @@ module attn #(
   localparam int GW = G < 2 ? 1 : $clog2(G);
   localparam int VW = $clog2(G * HK * BATCH + 1);  // counts the vectors of q
   localparam int LAST = 3 + TREE;  // stage at which a word's dot product is there
-  localparam logic [1:0] HEADER = 2'd0, SCALES = 2'd1, K = 2'd2, V = 2'd3;
+  localparam logic [1:0] HEADER = stream_pkg::KIND_HEADER, SCALES = stream_pkg::KIND_SCALES, K = stream_pkg::KIND_K,
+      V = stream_pkg::KIND_V;
 
   // ---- pass: command, then q, then blocks
   logic cmd_v, cmd_take, fill_q, run_q, pass_end;
@@ -255,8 +256,8 @@ module attn #(
   always_ff @(posedge clk) begin
     if (take_header) begin
       top_q   <= word0[3:0] - 4'd1;
-      first_q <= word0[5];
-      last_q  <= word0[6];
+      first_q <= word0[stream_pkg::HEADER_FIRST_BIT];
+      last_q  <= word0[stream_pkg::HEADER_LAST_BIT];
       scale_q <= '0;
       pos_q   <= '0;
       w_q     <= '0;

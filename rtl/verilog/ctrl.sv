@@ -1,4 +1,4 @@
-// ctrl: executes 64-byte descriptors, one attention pass each (spec/src/descriptor.rs has the format).
+// ctrl: executes 64-byte descriptors, one attention pass each (format: descriptor_pkg, generated from spec/src/descriptor.rs).
 //
 // go{ptr,count} starts count descriptors that lie one after the other from super-word offset ptr; it is accepted only while
 // nothing runs. The fetch machine reads a descriptor (dseg, dest 0; words come back on desc), checks it, asks for its layer
@@ -110,7 +110,7 @@ module ctrl #(
     output logic          err_field,
     output logic [31:0]   err_off
 );
-    localparam int DW = (512 + W - 1) / W;          // super-words of a descriptor, and of the constants
+    localparam int DW = (descriptor_pkg::BITS + W - 1) / W;  // super-words of a descriptor, and of the constants
     localparam int AW = DW * W;                     // bits of the capture registers
     localparam int IW = (DW > 1) ? $clog2(DW) : 1;
 
@@ -157,21 +157,31 @@ module ctrl #(
     logic          finished_q, finished_d;
 
     // Fields of the descriptor under check.
-    wire [7:0]  d_opcode  = desc_q[7:0];
-    wire [7:0]  d_version = desc_q[15:8];
-    wire [7:0]  d_layer   = desc_q[39:32];
-    wire [3:0]  d_slot    = desc_q[67:64];
-    wire [13:0] d_pos     = desc_q[109:96];
-    wire [4:0]  d_count   = desc_q[132:128];
-    wire d_reserved = |desc_q[31:16] | |desc_q[63:40] | |desc_q[95:68] | |desc_q[127:110] | |desc_q[159:133] | |desc_q[511:256];
-    wire [14:0] d_end = 15'(d_pos) + 15'(d_count);
-    wire d_op_ok    = d_opcode == 8'd1 && d_version == 8'd1;
-    wire d_field_ok = 32'(d_layer) < LAYERS && 32'(d_slot) < SLOTS && d_count != 5'd0 && 32'(d_count) <= BATCH
-                      && 32'(d_end) <= CONTEXT && !d_reserved;
+    wire [descriptor_pkg::OPCODE_WIDTH-1:0]  d_opcode  = desc_q[descriptor_pkg::OPCODE_LSB +: descriptor_pkg::OPCODE_WIDTH];
+    wire [descriptor_pkg::VERSION_WIDTH-1:0] d_version = desc_q[descriptor_pkg::VERSION_LSB +: descriptor_pkg::VERSION_WIDTH];
+    wire [descriptor_pkg::LAYER_WIDTH-1:0]   d_layer   = desc_q[descriptor_pkg::LAYER_LSB +: descriptor_pkg::LAYER_WIDTH];
+    wire [descriptor_pkg::SLOT_WIDTH-1:0]    d_slot    = desc_q[descriptor_pkg::SLOT_LSB +: descriptor_pkg::SLOT_WIDTH];
+    wire [descriptor_pkg::POS_WIDTH-1:0]     d_pos     = desc_q[descriptor_pkg::POS_LSB +: descriptor_pkg::POS_WIDTH];
+    wire [descriptor_pkg::COUNT_WIDTH-1:0]   d_count   = desc_q[descriptor_pkg::COUNT_LSB +: descriptor_pkg::COUNT_WIDTH];
+    wire d_reserved = |(desc_q[descriptor_pkg::BITS-1:0] & descriptor_pkg::RESERVED);
+    wire [31:0] d_end = 32'(d_pos) + 32'(d_count);
+    wire d_op_ok    = d_opcode == descriptor_pkg::OP_ATTENTION && d_version == descriptor_pkg::VERSION_VALUE;
+    wire d_field_ok = 32'(d_layer) < LAYERS && 32'(d_slot) < SLOTS && d_count != '0 && 32'(d_count) <= BATCH
+                      && d_end <= CONTEXT && !d_reserved;
 
     // Fields of the pass that executes.
-    wire [TW:0]  j_n    = job_q[128 +: TW+1];
-    wire [13:0]  j_pos  = job_q[109:96];
+    wire [TW:0]                            j_n     = job_q[descriptor_pkg::COUNT_LSB +: TW+1];
+    wire [descriptor_pkg::POS_WIDTH-1:0]   j_pos   = job_q[descriptor_pkg::POS_LSB +: descriptor_pkg::POS_WIDTH];
+    wire [descriptor_pkg::LAYER_WIDTH-1:0] j_layer = job_q[descriptor_pkg::LAYER_LSB +: descriptor_pkg::LAYER_WIDTH];
+    wire [descriptor_pkg::SLOT_WIDTH-1:0]  j_slot  = job_q[descriptor_pkg::SLOT_LSB +: descriptor_pkg::SLOT_WIDTH];
+    wire [descriptor_pkg::X_IN_WIDTH-1:0]  j_x_in  = job_q[descriptor_pkg::X_IN_LSB +: descriptor_pkg::X_IN_WIDTH];
+    wire [descriptor_pkg::X_OUT_WIDTH-1:0] j_x_out = job_q[descriptor_pkg::X_OUT_LSB +: descriptor_pkg::X_OUT_WIDTH];
+
+    // Constants of its layer.
+    wire [stream_pkg::SCALE_BITS-1:0] c_norm1 = const_q[32*stream_pkg::CONST_C_NORM1 +: stream_pkg::SCALE_BITS];
+    wire [stream_pkg::SCALE_BITS-1:0] c_norm2 = const_q[32*stream_pkg::CONST_C_NORM2 +: stream_pkg::SCALE_BITS];
+    wire [stream_pkg::EPS_BITS-1:0]   c_eps1  = const_q[32*stream_pkg::CONST_EPS1 +: stream_pkg::EPS_BITS];
+    wire [stream_pkg::EPS_BITS-1:0]   c_eps2  = const_q[32*stream_pkg::CONST_EPS2 +: stream_pkg::EPS_BITS];
 
     // dseg serves both machines. The fetch machine comes forward (F_ASK) only from a cycle in which the other does not ask,
     // and keeps it out while it asks: a request that waits never changes.
@@ -183,18 +193,18 @@ module ctrl #(
     assign g_take  = !working;
     assign dw_take = f_q == F_WORDS;
     assign dseg_valid = issue_x || f_q == F_ASK;
-    assign dseg_off   = issue_x ? job_q[223:192] : ptr_q;
+    assign dseg_off   = issue_x ? j_x_in : ptr_q;
     assign dseg_beats = issue_x ? 32'(j_n) * 32'(X_WORDS) : 32'(DW);
-    assign dseg_dest  = issue_x ? 2'd1 : 2'd0;
+    assign dseg_dest  = issue_x ? stream_pkg::AUX_X : stream_pkg::AUX_DESCRIPTOR;
     assign wseg_valid = f_q == F_WSEG;
     assign wseg_off   = woff_q;
     always_comb begin
         case (sec_q)
-            3'd0:    begin wseg_beats = 32'(DW);        wseg_dest = 2'd0; end
-            3'd1:    begin wseg_beats = 32'(G1_WORDS);  wseg_dest = 2'd1; end
-            3'd2:    begin wseg_beats = 32'(QKV_WORDS); wseg_dest = 2'd2; end
-            3'd3:    begin wseg_beats = 32'(G2_WORDS);  wseg_dest = 2'd1; end
-            default: begin wseg_beats = 32'(O_WORDS);   wseg_dest = 2'd2; end
+            3'd0:    begin wseg_beats = 32'(DW);        wseg_dest = stream_pkg::WEIGHT_CONST; end
+            3'd1:    begin wseg_beats = 32'(G1_WORDS);  wseg_dest = stream_pkg::WEIGHT_GAIN; end
+            3'd2:    begin wseg_beats = 32'(QKV_WORDS); wseg_dest = stream_pkg::WEIGHT_PACKED; end
+            3'd3:    begin wseg_beats = 32'(G2_WORDS);  wseg_dest = stream_pkg::WEIGHT_GAIN; end
+            default: begin wseg_beats = 32'(O_WORDS);   wseg_dest = stream_pkg::WEIGHT_PACKED; end
         endcase
     end
 
@@ -227,7 +237,7 @@ module ctrl #(
             F_CHECK: if (d_op_ok && d_field_ok) begin
                 f_d = F_WSEG;
                 sec_d = 3'd0;
-                woff_d = desc_q[191:160];
+                woff_d = desc_q[descriptor_pkg::WEIGHTS_LSB +: descriptor_pkg::WEIGHTS_WIDTH];
             end else begin
                 f_d = F_IDLE;
                 err_d = 1'b1;
@@ -314,8 +324,8 @@ module ctrl #(
     assign norm_n        = j_n;
     assign norm_src      = second;
     assign norm_dest     = second;
-    assign norm_eps      = second ? const_q[256 +: 64] : const_q[192 +: 64];
-    assign norm_c        = second ? const_q[128 +: 24] : const_q[0 +: 24];
+    assign norm_eps      = second ? c_eps2 : c_eps1;
+    assign norm_c        = second ? c_norm2 : c_norm1;
     assign resid_valid   = issuing && step_q == 4'd3;
     assign resid_n       = j_n;
     assign unpack_valid  = issuing && (step_q == 4'd4 || step_q == 4'd12);
@@ -332,27 +342,27 @@ module ctrl #(
     assign headq_valid   = issuing && step_q == 4'd7;
     assign headq_n       = j_n;
     assign kvwrite_valid = issuing && step_q == 4'd8;
-    assign kvwrite_layer = job_q[39:32];
-    assign kvwrite_slot  = job_q[67:64];
+    assign kvwrite_layer = j_layer;
+    assign kvwrite_slot  = j_slot;
     assign kvwrite_pos   = j_pos;
     assign kvwrite_n     = j_n;
     assign kvread_valid  = issuing && step_q == 4'd9;
-    assign kvread_layer  = job_q[39:32];
-    assign kvread_slot   = job_q[67:64];
+    assign kvread_layer  = j_layer;
+    assign kvread_slot   = j_slot;
     assign kvread_pos    = j_pos;
     assign kvread_n      = j_n;
     assign attn_valid    = issuing && step_q == 4'd10;
     assign attn_n        = j_n;
     assign xstore_valid  = issuing && step_q == 4'd14;
-    assign xstore_off    = job_q[255:224];
+    assign xstore_off    = j_x_out;
     assign xstore_n      = j_n;
 
-    // Word 0 c_norm1, 1 c_q, 2 c_k, 3 c_v, 4 c_norm2, 5 c_o, 6-7 and 8-9 the epsilon terms. Levels read 0 until the first pass.
+    // Levels read 0 until the first pass.
     logic const_ok_q;
-    assign cq = const_ok_q ? const_q[32 +: 24]  : 24'd0;
-    assign ck = const_ok_q ? const_q[64 +: 24]  : 24'd0;
-    assign cv = const_ok_q ? const_q[96 +: 24]  : 24'd0;
-    assign co = const_ok_q ? const_q[160 +: 24] : 24'd0;
+    assign cq = const_ok_q ? const_q[32*stream_pkg::CONST_C_Q +: stream_pkg::SCALE_BITS] : '0;
+    assign ck = const_ok_q ? const_q[32*stream_pkg::CONST_C_K +: stream_pkg::SCALE_BITS] : '0;
+    assign cv = const_ok_q ? const_q[32*stream_pkg::CONST_C_V +: stream_pkg::SCALE_BITS] : '0;
+    assign co = const_ok_q ? const_q[32*stream_pkg::CONST_C_O +: stream_pkg::SCALE_BITS] : '0;
     assign finished  = finished_q;
     assign err       = err_q;
     assign err_field = err_field_q;

@@ -64,7 +64,6 @@ module kvread #(
   localparam int SCALES = (HK * SW > 2) ? HK * SW : 2;
   localparam int SA = $clog2(SCALES);
   localparam int CW = $clog2(16 * NW + SW + 1);  // counts the words of a part of a block
-  localparam logic [6:0] SCALE_WORD = 7'd127;
 
   // Streams.
   logic c_valid, c_take, p_valid, p_take, d_valid, d_take, t_valid;
@@ -196,7 +195,7 @@ module kvread #(
   assign kseg_valid = seg_q == FIRST || seg_q == SECOND;
   assign kseg_off   = off_q;
   assign kseg_beats = (seg_q == SECOND) ? 32'(seg_count) * NW : seg_partial ? 32'(seg_count) * NW + SW : 32'(BLOCK);
-  assign kseg_dest  = 2'd2;
+  assign kseg_dest  = stream_pkg::AUX_KV;
 
   logic [PW-1:0] page_addr;
   assign page_addr = page_q + PW'(seg_b_q);
@@ -233,8 +232,8 @@ module kvread #(
       w2_q <= w1_q;
     end
     if (c_take) missing_q <= 13'(c_n) * 13'(2 * HK);
-    else if (p_take && p_valid && p_word == SCALE_WORD) missing_q <= missing_q - 13'd1;
-    scale1_q <= p_word == SCALE_WORD;
+    else if (p_take && p_valid && p_word == stream_pkg::SCALE_WORD) missing_q <= missing_q - 13'd1;
+    scale1_q <= p_word == stream_pkg::SCALE_WORD;
     row1_q <= AW'((32'(p_head) + (p_kind ? HK : 0)) * ROW);
     in_row1_q <= AW'(32'(p_token) * NW + 32'(p_word));
     saddr1_q <= SA'(32'(p_head) * SW + 32'(p_number) / LANES);
@@ -250,7 +249,8 @@ module kvread #(
   end
 
   // Blocks out: head of token t, block b (memory below blocks_q, then the pass buffer), part of the block, words left of the part.
-  localparam logic [1:0] HEADER = 2'd0, SCALE = 2'd1, KEYS = 2'd2, VALUES = 2'd3;
+  localparam logic [1:0] HEADER = stream_pkg::KIND_HEADER, SCALE = stream_pkg::KIND_SCALES, KEYS = stream_pkg::KIND_K,
+      VALUES = stream_pkg::KIND_V;
   logic en, step, memory, last_t, last_head, last_word;
   logic [1:0] part_q;
   logic [9:0] b_q;
@@ -338,6 +338,8 @@ module kvread #(
     assign mask_d[l] = number < 32 && number % 16 < 32'(count);
     assign masked[32*l+:32] = scale_word[32*l+:32] & {32{mask_q[l]}};
   end
+  logic [W-1:0] header;
+  assign header = W'(count) | W'(b_q == '0) << stream_pkg::HEADER_FIRST_BIT | W'(!memory) << stream_pkg::HEADER_LAST_BIT;
   assign en = !valid_q || kv_ready;
   always_ff @(posedge clk) begin
     if (rst) valid_q <= 1'b0;
@@ -347,7 +349,7 @@ module kvread #(
       from_vector_q <= !memory && part_q[1];
       from_scale_q <= !memory && part_q == SCALE;
       mask_q <= mask_d;
-      data_q <= (part_q == HEADER) ? W'({!memory, b_q == '0, count}) : d_data;
+      data_q <= (part_q == HEADER) ? header : d_data;
     end
   end
   assign kv_valid = valid_q;

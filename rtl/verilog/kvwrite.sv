@@ -64,7 +64,6 @@ module kvwrite #(
   localparam int PAGES = SLOTS * (CTX / 16);
   localparam int DEPTH = (PAGES > 2) ? PAGES : 2;
   localparam int PW = $clog2(DEPTH);
-  localparam logic [6:0] SCALE_WORD = 7'd127;
 
   // Streams.
   logic c_valid, c_take, k_valid, k_take, t_valid;
@@ -185,7 +184,7 @@ module kvwrite #(
       word_q  <= next_word_q;
       if (complete) next_word_q <= k_last ? '0 : next_word_q + 7'd1;
     end else if (room && scale_turn_q) begin
-      word_q <= SCALE_WORD;
+      word_q <= stream_pkg::SCALE_WORD;
     end
     if (c_take) begin
       group_q <= '0;
@@ -207,7 +206,7 @@ module kvwrite #(
   logic [W-1:0] out_q;
   logic [4:0] out_number_q;  // of the scale in its block: 16 of K, 16 of V
   logic is_scale;
-  assign is_scale = word_q == SCALE_WORD;
+  assign is_scale = word_q == stream_pkg::SCALE_WORD;
   assign move = full_q && (!pb_q || pb_ready) && (!wd_q || wd_ready);
   always_ff @(posedge clk) begin
     if (rst) begin

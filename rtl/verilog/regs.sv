@@ -90,8 +90,8 @@ module regs #(
     input  logic [SW4-1:0]  sat4,
     input  logic [P-1:0]    beats_inc
 );
-    localparam int RESET_CYCLES = 4;
-    localparam int COUNTERS = 8;
+    localparam int COUNTERS = regmap_pkg::COUNTERS;
+    localparam logic [regmap_pkg::WORDS-1:0] WRITABLE = regmap_pkg::WRITABLE;
     localparam logic [63:0] HW_HASH  = {16'(HW_HASH_3), 16'(HW_HASH_2), 16'(HW_HASH_1), 16'(HW_HASH_0)};
     localparam logic [63:0] NUM_HASH = {16'(NUM_HASH_3), 16'(NUM_HASH_2), 16'(NUM_HASH_1), 16'(NUM_HASH_0)};
 
@@ -113,16 +113,9 @@ module regs #(
     assign s_bvalid  = b_q;
     assign s_bresp   = {b_err_q, 1'b0};
     wire act = aw_q && w_q && !b_q;
-    logic known;
-    always_comb begin
-        case (awaddr_q)
-            regmap_pkg::CONTROL, regmap_pkg::IRQ_STATUS, regmap_pkg::IRQ_MASK, regmap_pkg::DESC_PTR, regmap_pkg::DOORBELL,
-            regmap_pkg::IMG_HW_HASH_LO, regmap_pkg::IMG_HW_HASH_HI, regmap_pkg::IMG_NUM_HASH_LO, regmap_pkg::IMG_NUM_HASH_HI,
-            regmap_pkg::SNAPSHOT, regmap_pkg::PT_INDEX, regmap_pkg::PT_ENTRY, regmap_pkg::PORT_SEL, regmap_pkg::PORT_BASE_LO,
-            regmap_pkg::PORT_BASE_HI: known = 1'b1;
-            default: known = 1'b0;
-        endcase
-    end
+    // Writable words of the map; above it are the counters.
+    wire [$clog2(regmap_pkg::WORDS)-1:0] word = awaddr_q[2 +: $clog2(regmap_pkg::WORDS)];
+    wire known = awaddr_q < regmap_pkg::COUNTER_BASE && awaddr_q[1:0] == 2'd0 && WRITABLE[word];
     // A page entry waits until both readers of the table have taken the last one.
     logic ptw_q, ptr_q;
     wire pt_wait = awaddr_q == regmap_pkg::PT_ENTRY && (ptw_q || ptr_q);
@@ -172,24 +165,24 @@ module regs #(
     logic [63:0] new_addr;
     always_comb begin
         new_err  = 1'b1;
-        new_code = 8'd0;
+        new_code = regmap_pkg::ERR_NONE;
         new_port = 5'd0;
         new_addr = 64'd0;
         if (wrong) begin
-            new_code = 8'd1;
+            new_code = regmap_pkg::ERR_WRONG_IMAGE;
         end else if (ctrl_err) begin
-            new_code = ctrl_err_field ? 8'd3 : 8'd2;
+            new_code = ctrl_err_field ? regmap_pkg::ERR_BAD_DESCRIPTOR : regmap_pkg::ERR_BAD_OPCODE;
             new_addr = {32'd0, ctrl_err_off};
         end else if (read_err) begin
-            new_code = 8'd4;
+            new_code = regmap_pkg::ERR_READ_ERROR;
             new_port = read_err_port;
             new_addr = read_err_addr;
         end else if (write_err) begin
-            new_code = 8'd5;
+            new_code = regmap_pkg::ERR_WRITE_ERROR;
             new_port = write_err_port;
             new_addr = write_err_addr;
         end else if (bad) begin
-            new_code = 8'd6;
+            new_code = regmap_pkg::ERR_BAD_WEIGHT;
             new_addr = {32'd0, bad_word};
         end else begin
             new_err = 1'b0;
@@ -248,12 +241,20 @@ module regs #(
     end
 
     // ---- counters
-    wire [COUNTERS-1:0] count_one = {finished, 1'b0, attn_busy, wait_out, wait_act, wait_w, array_busy, busy};
+    wire [COUNTERS-1:0] count_one;
+    assign count_one[regmap_pkg::COUNT_CYCLES]       = busy;
+    assign count_one[regmap_pkg::COUNT_ARRAY_BUSY]   = array_busy;
+    assign count_one[regmap_pkg::COUNT_WAIT_WEIGHTS] = wait_w;
+    assign count_one[regmap_pkg::COUNT_WAIT_ACT]     = wait_act;
+    assign count_one[regmap_pkg::COUNT_WAIT_OUT]     = wait_out;
+    assign count_one[regmap_pkg::COUNT_ATTN_BUSY]    = attn_busy;
+    assign count_one[regmap_pkg::COUNT_SATURATIONS]  = 1'b0;  // these come several a cycle
+    assign count_one[regmap_pkg::COUNT_DESCRIPTORS]  = finished;
     wire [63:0] sat_add = 64'(sat0) + 64'(sat1) + 64'(sat2) + 64'(sat3) + 64'(sat4);
     genvar i;
     generate
         for (i = 0; i < COUNTERS; i = i + 1) begin : g_count
-            wire [63:0] add = (i == 6) ? sat_add : {63'd0, count_one[i]};
+            wire [63:0] add = (i == regmap_pkg::COUNT_SATURATIONS) ? sat_add : {63'd0, count_one[i]};
             always_ff @(posedge clk) begin
                 if (rst) begin
                     count_q[i*64 +: 64] <= 64'd0;
@@ -305,7 +306,7 @@ module regs #(
             ptw_q <= 1'b0;
             ptr_q <= 1'b0;
             err_q <= 1'b0;
-            err_code_q <= 8'd0;
+            err_code_q <= regmap_pkg::ERR_NONE;
             err_port_q <= 5'd0;
             err_addr_q <= 64'd0;
         end else begin
@@ -366,14 +367,14 @@ module regs #(
                 end
                 default: begin
                     r_count_q <= r_count_q + 3'd1;
-                    if (r_count_q == 3'(RESET_CYCLES - 1)) r_q <= R_RUN;
+                    if (r_count_q == 3'(regmap_pkg::RESET_CYCLES - 1)) r_q <= R_RUN;
                 end
             endcase
             // first error and interrupt; running falls after the last write was answered
             busy_q <= running;
             if (clear) begin
                 err_q <= 1'b0;
-                err_code_q <= 8'd0;
+                err_code_q <= regmap_pkg::ERR_NONE;
                 err_port_q <= 5'd0;
                 err_addr_q <= 64'd0;
             end else if (new_err && !err_q) begin

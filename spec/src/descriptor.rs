@@ -1,7 +1,11 @@
 //! Descriptors: the 64-byte commands in memory that the control executes, one after the other.
 
+use crate::block::axi::OFFSET_BITS;
+
 /// Bytes of one descriptor.
 pub const BYTES: usize = 64;
+/// 32-bit words of one descriptor.
+pub const WORDS: usize = BYTES / 4;
 /// Version that this hardware executes.
 pub const VERSION: u8 = 1;
 
@@ -13,7 +17,12 @@ pub enum Opcode {
     Attention = 1,
 }
 
-/// Where a field lies: 32-bit word of the descriptor, low bit, width, meaning. Generates the docs and the C header.
+/// All operation codes with what they do, for Verilog, docs and C header.
+pub const OPCODES: &[(Opcode, &str, &str)] =
+    &[(Opcode::Attention, "ATTENTION", "the attention sub-layer of one layer over the tokens of one pass")];
+
+/// Where a field lies: 32-bit word of the descriptor, low bit, width, meaning. A field lies within one word.
+/// Generates Verilog, docs and C header.
 pub struct Field {
     pub name: &'static str,
     pub word: usize,
@@ -22,22 +31,52 @@ pub struct Field {
     pub doc: &'static str,
 }
 
+impl Field {
+    /// Low bit within the descriptor.
+    pub const fn bit(&self) -> usize {
+        32 * self.word + self.lsb
+    }
+    /// The bits of its word that the field owns.
+    pub const fn mask(&self) -> u32 {
+        (((1u64 << self.width) - 1) << self.lsb) as u32
+    }
+    /// The field's value in `words`.
+    pub const fn get(&self, words: &[u32; WORDS]) -> u32 {
+        (words[self.word] & self.mask()) >> self.lsb
+    }
+    /// Puts `value` into `words`, whose bits there are 0.
+    const fn put(&self, words: &mut [u32; WORDS], value: u32) {
+        words[self.word] |= value << self.lsb;
+    }
+}
+
 const fn field(name: &'static str, word: usize, lsb: usize, width: usize, doc: &'static str) -> Field {
     Field { name, word, lsb, width, doc }
 }
 
+pub const OPCODE: Field = field("opcode", 0, 0, 8, "operation");
+pub const FORMAT: Field = field("version", 0, 8, 8, "descriptor version, the one below");
+pub const LAYER: Field = field("layer", 1, 0, 8, "layer index, selects the KV blocks");
+pub const SLOT: Field = field("slot", 2, 0, 4, "sequence slot, selects the page table");
+pub const POS: Field = field("pos", 3, 0, 14, "position of the pass's first token");
+pub const COUNT: Field = field("count", 4, 0, 5, "tokens in the pass, 1 to BATCH");
+pub const WEIGHTS: Field = field("weights", 5, 0, OFFSET_BITS, "super-word offset of the layer segment");
+pub const X_IN: Field = field("x_in", 6, 0, OFFSET_BITS, "super-word offset of the input vectors");
+pub const X_OUT: Field = field("x_out", 7, 0, OFFSET_BITS, "super-word offset of the output vectors");
+
 /// All fields; every bit not listed must be 0.
-pub const FIELDS: &[Field] = &[
-    field("opcode", 0, 0, 8, "operation: 1 = attention sub-layer"),
-    field("version", 0, 8, 8, "descriptor version, 1"),
-    field("layer", 1, 0, 8, "layer index, selects the KV blocks"),
-    field("slot", 2, 0, 4, "sequence slot, selects the page table"),
-    field("pos", 3, 0, 14, "position of the pass's first token"),
-    field("count", 4, 0, 5, "tokens in the pass, 1 to BATCH"),
-    field("weights", 5, 0, 32, "super-word offset of the layer segment"),
-    field("x_in", 6, 0, 32, "super-word offset of the input vectors"),
-    field("x_out", 7, 0, 32, "super-word offset of the output vectors"),
-];
+pub const FIELDS: &[Field] = &[OPCODE, FORMAT, LAYER, SLOT, POS, COUNT, WEIGHTS, X_IN, X_OUT];
+
+/// The bits of each word that no field owns.
+pub const RESERVED: [u32; WORDS] = {
+    let mut rest = [u32::MAX; WORDS];
+    let mut i = 0;
+    while i < FIELDS.len() {
+        rest[FIELDS[i].word] &= !FIELDS[i].mask();
+        i += 1;
+    }
+    rest
+};
 
 /// One attention pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,16 +94,21 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// The 16 words as they lie in memory.
-    pub fn words(&self) -> [u32; BYTES / 4] {
-        let mut w = [0; BYTES / 4];
-        w[0] = u32::from(self.opcode) | u32::from(self.version) << 8;
-        w[1] = u32::from(self.layer);
-        w[2] = u32::from(self.slot);
-        w[3] = u32::from(self.pos);
-        w[4] = u32::from(self.count);
-        w[5] = self.weights;
-        w[6] = self.x_in;
-        w[7] = self.x_out;
+    pub fn words(&self) -> [u32; WORDS] {
+        let mut w = [0; WORDS];
+        for (field, value) in [
+            (OPCODE, self.opcode.into()),
+            (FORMAT, self.version.into()),
+            (LAYER, self.layer.into()),
+            (SLOT, self.slot.into()),
+            (POS, self.pos.into()),
+            (COUNT, self.count.into()),
+            (WEIGHTS, self.weights),
+            (X_IN, self.x_in),
+            (X_OUT, self.x_out),
+        ] {
+            field.put(&mut w, value);
+        }
         w
     }
 }
@@ -110,3 +154,26 @@ pub const ERROR_CODES: &[(ErrorCode, &str, &str)] = &[
         "illegal code in packed weights counted as zero trits; ERR_ADDR = index of the super-word in its section",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_overlap_and_every_other_bit_is_reserved() {
+        let mut owned = [0u32; WORDS];
+        for f in FIELDS {
+            assert!(f.lsb + f.width <= 32, "{} leaves its word", f.name);
+            assert_eq!(owned[f.word] & f.mask(), 0, "{} overlaps", f.name);
+            owned[f.word] |= f.mask();
+        }
+        assert_eq!(owned.map(|w| !w), RESERVED);
+    }
+
+    #[test]
+    fn a_descriptor_lies_in_memory_as_the_docs_table_says() {
+        let d = Descriptor { opcode: 1, version: 1, layer: 0x12, slot: 3, pos: 0x1234, count: 4, weights: 5, x_in: 6, x_out: 7 };
+        assert_eq!(d.words(), [0x0101, 0x12, 3, 0x1234, 4, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(FIELDS.iter().map(|f| f.get(&d.words())).collect::<Vec<_>>(), [1, 1, 0x12, 3, 0x1234, 4, 5, 6, 7]);
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::config::{AccelConfig, ConfigError};
 use crate::kv::KvShape;
+use crate::numerics::MAX_K;
 use serde::{Deserialize, Serialize};
 
 /// Dimensions of the attention sub-layer that the hardware is elaborated for.
@@ -32,10 +33,6 @@ pub struct Hw {
 
 /// Positions in one KV block.
 pub const KV_BLOCK: usize = 16;
-/// Longest vector of the contract (K).
-pub const MAX_K: usize = 16384;
-/// Longest context of the contract.
-pub const MAX_CONTEXT: usize = 8192;
 
 fn bad(key: &'static str, expected: impl Into<String>, found: impl ToString) -> ConfigError {
     ConfigError::Key { key, expected: expected.into(), found: found.to_string() }

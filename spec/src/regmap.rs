@@ -44,6 +44,14 @@ pub const COUNTERS: &[(&str, &str)] = &[
 /// Offset of the first counter.
 pub const COUNTER_BASE: u32 = 0x080;
 
+/// 32-bit words below the counters: all [`REGISTERS`] lie there.
+pub const WORDS: usize = COUNTER_BASE as usize / 4;
+
+/// One bit a word below the counters: the registers for which `holds`.
+pub fn words(holds: impl Fn(&Register) -> bool) -> u64 {
+    REGISTERS.iter().filter(|r| holds(r)).fold(0, |mask, r| mask | 1 << (r.offset / 4))
+}
+
 /// All registers but the counters.
 pub const REGISTERS: &[Register] = &[
     reg("MAGIC", 0x000, Access::ReadOnly, "0x54524954, \"TRIT\""),

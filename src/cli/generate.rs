@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::{Outcome, output};
 
-/// Write the files that are generated from the contract (register header, register and descriptor pages).
+/// Write the files that are generated from the contract (SystemVerilog packages, register header, register and descriptor pages).
 ///
 /// With --check nothing is written: exit code 1 where a file differs from what would be written.
 #[derive(Debug, clap::Args)]
@@ -20,14 +20,21 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
+    if args.check && !args.root.is_dir() {
+        bail!("--root {}: no such folder; give the project's root", args.root.display());
+    }
     let mut stale = 0;
     for file in tritforge_rtl::generate::files() {
-        let path = args.root.join(file.path);
+        let path = args.root.join(&file.path);
         if args.check {
-            let found = std::fs::read_to_string(&path).unwrap_or_default();
-            if found != file.text {
-                stale += 1;
-                println!("stale: {} differs from the contract; run `tritforge gen`", file.path);
+            let found = std::fs::read_to_string(&path);
+            if found.as_ref().is_ok_and(|text| *text == file.text) {
+                continue;
+            }
+            stale += 1;
+            match found {
+                Ok(_) => println!("stale: {} differs from the contract; run `tritforge gen`", path.display()),
+                Err(e) => println!("stale: {} cannot be read ({e}); run `tritforge gen`", path.display()),
             }
         } else {
             if let Some(folder) = path.parent() {

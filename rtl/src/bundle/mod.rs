@@ -110,7 +110,7 @@ pub fn files(params: &Params, image: &Image, vectors: &Vectors, command: &str) -
         add(format!("tb/expected_port{port}.hex"), port_hex(hw, &vectors.y, port).into_bytes());
     }
     add("image/image.bin".into(), image.bytes.clone());
-    for file in generate::files() {
+    for file in generate::software_files() {
         let path = match file.path.rsplit('/').next() {
             Some(name) if name.ends_with(".h") => format!("include/{name}"),
             Some(name) => format!("docs/{name}"),

@@ -8,7 +8,7 @@ use crate::{
 use tritforge_spec::{
     bits::Bits,
     block::ctrl::{Params, aux_dest, const_index, weight_dest},
-    descriptor,
+    descriptor::{self, Opcode, RESERVED, WORDS},
 };
 
 ports! {
@@ -93,7 +93,7 @@ const STEPS: [Step; 15] = [
     Step::Xstore,
 ];
 
-type Words = [u32; descriptor::BYTES / 4];
+type Words = [u32; WORDS];
 
 /// `ctrl` as a block.
 pub struct Ctrl {
@@ -131,19 +131,6 @@ fn capture(record: &mut Words, index: usize, word_bits: usize, data: &Bits) {
     }
 }
 
-fn field(words: &Words, name: &str) -> u32 {
-    let f = descriptor::FIELDS.iter().find(|f| f.name == name);
-    f.map_or(0, |f| ((u64::from(words[f.word]) >> f.lsb) & ((1 << f.width) - 1)) as u32)
-}
-
-fn reserved_bits_are_zero(words: &Words) -> bool {
-    let mut rest = *words;
-    for f in descriptor::FIELDS {
-        rest[f.word] &= !((((1u64 << f.width) - 1) << f.lsb) as u32);
-    }
-    rest.iter().all(|&w| w == 0)
-}
-
 impl Ctrl {
     fn working(&self) -> bool {
         self.fetch != Fetch::Idle || self.slot.is_some() || self.execute != Execute::Idle
@@ -170,18 +157,18 @@ impl Ctrl {
     }
 
     fn opcode_ok(&self) -> bool {
-        field(&self.fetched, "opcode") == descriptor::Opcode::Attention as u32
-            && field(&self.fetched, "version") == u32::from(descriptor::VERSION)
+        descriptor::OPCODE.get(&self.fetched) == Opcode::Attention as u32
+            && descriptor::FORMAT.get(&self.fetched) == u32::from(descriptor::VERSION)
     }
 
     fn fields_ok(&self) -> bool {
-        let f = |name| field(&self.fetched, name) as usize;
-        f("layer") < self.p.layers
-            && f("slot") < self.p.slots
-            && f("count") >= 1
-            && f("count") <= self.p.batch
-            && f("pos") + f("count") <= self.p.context
-            && reserved_bits_are_zero(&self.fetched)
+        let f = |field: descriptor::Field| field.get(&self.fetched) as usize;
+        let count = f(descriptor::COUNT);
+        f(descriptor::LAYER) < self.p.layers
+            && f(descriptor::SLOT) < self.p.slots
+            && (1..=self.p.batch).contains(&count)
+            && f(descriptor::POS) + count <= self.p.context
+            && self.fetched.iter().zip(RESERVED).all(|(word, reserved)| word & reserved == 0)
     }
 
     fn step_ready(&self, step: Step, i: &In) -> bool {
@@ -233,7 +220,7 @@ impl Ctrl {
             Fetch::Check => {
                 let opcode_ok = self.opcode_ok();
                 if opcode_ok && self.fields_ok() {
-                    (self.fetch, self.section, self.weights) = (Fetch::Segments, 0, field(&self.fetched, "weights"));
+                    (self.fetch, self.section, self.weights) = (Fetch::Segments, 0, descriptor::WEIGHTS.get(&self.fetched));
                 } else {
                     if !self.err {
                         (self.err_field, self.err_off) = (opcode_ok, self.ptr);
@@ -332,8 +319,8 @@ impl Block for Ctrl {
 
     fn out(&self) -> Out {
         let p = &self.p;
-        let n = field(&self.job, "count") as u8;
-        let job = |name| field(&self.job, name);
+        let n = descriptor::COUNT.get(&self.job) as u8;
+        let job = |field: descriptor::Field| field.get(&self.job);
         let issue = self.issuing();
         let at = |step| issue == Some(step);
         let second = matches!(issue, Some(Step::Norm2 | Step::UnpackO | Step::TmacO));
@@ -347,7 +334,7 @@ impl Block for Ctrl {
             desc_ready: self.desc.ready(),
             const_ready: self.consts.ready(),
             dseg_valid: at(Step::LoadX) || self.fetch == Fetch::Ask,
-            dseg_off: if at(Step::LoadX) { job("x_in") } else { self.ptr },
+            dseg_off: if at(Step::LoadX) { job(descriptor::X_IN) } else { self.ptr },
             dseg_beats: if at(Step::LoadX) { u32::from(n) * p.x_words as u32 } else { p.desc_words() as u32 },
             dseg_dest: if at(Step::LoadX) { aux_dest::X } else { aux_dest::DESCRIPTOR },
             wseg_valid: self.fetch == Fetch::Segments,
@@ -374,24 +361,24 @@ impl Block for Ctrl {
             tmac_n: n,
             tmac_dest: second,
             rope_valid: at(Step::Rope),
-            rope_pos: job("pos") as u16,
+            rope_pos: job(descriptor::POS) as u16,
             rope_n: n,
             headq_valid: at(Step::Headq),
             headq_n: n,
             kvwrite_valid: at(Step::KvWrite),
-            kvwrite_layer: job("layer") as u8,
-            kvwrite_slot: job("slot") as u8,
-            kvwrite_pos: job("pos") as u16,
+            kvwrite_layer: job(descriptor::LAYER) as u8,
+            kvwrite_slot: job(descriptor::SLOT) as u8,
+            kvwrite_pos: job(descriptor::POS) as u16,
             kvwrite_n: n,
             kvread_valid: at(Step::KvRead),
-            kvread_layer: job("layer") as u8,
-            kvread_slot: job("slot") as u8,
-            kvread_pos: job("pos") as u16,
+            kvread_layer: job(descriptor::LAYER) as u8,
+            kvread_slot: job(descriptor::SLOT) as u8,
+            kvread_pos: job(descriptor::POS) as u16,
             kvread_n: n,
             attn_valid: at(Step::Attn),
             attn_n: n,
             xstore_valid: at(Step::Xstore),
-            xstore_off: job("x_out"),
+            xstore_off: job(descriptor::X_OUT),
             xstore_n: n,
             cq: level(const_index::C_Q),
             ck: level(const_index::C_K),

@@ -9,7 +9,8 @@ use tritforge_spec::{
     bits::Bits,
     block::{
         attn::{HEADER_FIRST, HEADER_LAST, KIND_HEADER, KIND_K, KIND_SCALES, KIND_V},
-        kvread::{DEST, Params},
+        ctrl::aux_dest,
+        kvread::Params,
         kvwrite::SCALE_WORD,
     },
     hw::KV_BLOCK,
@@ -276,7 +277,7 @@ impl Block for KvRead {
             kseg_valid: offered.is_some(),
             kseg_off: self.offset,
             kseg_beats: offered.map_or(0, |(pass, (place, segment))| self.beats(&pass.command, &place, segment)),
-            kseg_dest: DEST,
+            kseg_dest: aux_dest::KV,
             kv_valid: self.output.is_some(),
             kv_kind,
             kv_data,

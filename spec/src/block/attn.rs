@@ -3,7 +3,7 @@
 //! Out: `score` a position, `acc` the accumulators of a finished head: query head of the group, dimension.
 
 use super::{
-    Contract, Port,
+    Contract, Port, headq,
     softmax::{DOT_BITS, SCALE_BITS, SHIFT_BITS, WEIGHT_BITS},
 };
 use crate::{
@@ -122,7 +122,7 @@ impl Contract for Params {
         let mut ports = vec![Port::clk(), Port::rst()];
         ports.extend(Port::stream_in(stream_names!("cmd", "n"), &[tw + 1]));
         let q = stream_names!("q", "head", "token", "index", "last", "scale", "data");
-        ports.extend(Port::stream_in(q, &[8, tw, 7, 1, SCALE_BITS, 8 * self.vec]));
+        ports.extend(Port::stream_in(q, &headq::vector_fields(tw, self.vec)));
         ports.extend(Port::stream_in(stream_names!("kv", "kind", "data"), &[KIND_BITS, self.word_bits]));
         ports.extend(Port::stream_in(stream_names!("p", "w", "sh"), &[WEIGHT_BITS * g, SHIFT_BITS * g]));
         let score = stream_names!("score", "dot", "sq", "sk", "sv", "first", "last");

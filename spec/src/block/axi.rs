@@ -4,6 +4,17 @@
 use super::{Dir, Port};
 use crate::bits::clog2;
 
+/// Bits of a super-word offset: of a segment, a page table entry, a descriptor.
+pub const OFFSET_BITS: usize = 32;
+/// Bits of a segment's length in super-words, to read and to write.
+pub const READ_BEATS_BITS: usize = 32;
+pub const WRITE_BEATS_BITS: usize = 16;
+/// Bits of the destination that a read segment's words carry to `route`.
+pub const DEST_BITS: usize = 2;
+/// Field widths of a stream of segments to read {off, beats, dest}, and to write {off, beats}.
+pub const READ_SEGMENT: &[usize] = &[OFFSET_BITS, READ_BEATS_BITS, DEST_BITS];
+pub const WRITE_SEGMENT: &[usize] = &[OFFSET_BITS, WRITE_BEATS_BITS];
+
 /// Bytes that no burst may cross a multiple of (AXI4 A3.4.1).
 pub const BOUNDARY: u64 = 4096;
 /// AxBURST of an incrementing burst.

@@ -1,7 +1,7 @@
 //! `axi_burst`: cuts a linear segment into AXI bursts that end at multiples of the burst length.
 //! In: stream `seg` {off, beats}, level `base`; out: stream `burst` {addr, len}, level `empty`.
 
-use super::{Contract, Port};
+use super::{Contract, Port, axi};
 use crate::stream_names;
 
 /// Cycles from an accepted segment to its first burst, when nothing is before it: skid, address, burst register.
@@ -21,7 +21,7 @@ impl Contract for Params {
 
     fn ports(&self) -> Vec<Port> {
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("seg", "off", "beats"), &[32, 32]));
+        ports.extend(Port::stream_in(stream_names!("seg", "off", "beats"), &[axi::OFFSET_BITS, axi::READ_BEATS_BITS]));
         ports.push(Port::level_in("base", 64));
         ports.extend(Port::stream_out(stream_names!("burst", "addr", "len"), &[64, 8]));
         ports.push(Port::level_out("empty", 1));

@@ -50,14 +50,14 @@ impl Contract for Params {
     fn ports(&self) -> Vec<Port> {
         let (n, w) = (self.ports, self.word_bits());
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("wseg", "off", "beats", "dest"), &[32, 32, 2]));
-        ports.extend(Port::stream_in(stream_names!("dseg", "off", "beats", "dest"), &[32, 32, 2]));
-        ports.extend(Port::stream_in(stream_names!("kseg", "off", "beats", "dest"), &[32, 32, 2]));
+        ports.extend(Port::stream_in(stream_names!("wseg", "off", "beats", "dest"), axi::READ_SEGMENT));
+        ports.extend(Port::stream_in(stream_names!("dseg", "off", "beats", "dest"), axi::READ_SEGMENT));
+        ports.extend(Port::stream_in(stream_names!("kseg", "off", "beats", "dest"), axi::READ_SEGMENT));
         ports.push(Port::level_in("base", 64 * n));
         ports.push(Port::level_in("stop", 1));
         ports.extend(axi::read_ports(n, self.port.port_bits));
-        ports.extend(Port::stream_out(stream_names!("w", "dest", "data"), &[2, w]));
-        ports.extend(Port::stream_out(stream_names!("a", "dest", "data"), &[2, w]));
+        ports.extend(Port::stream_out(stream_names!("w", "dest", "data"), &[axi::DEST_BITS, w]));
+        ports.extend(Port::stream_out(stream_names!("a", "dest", "data"), &[axi::DEST_BITS, w]));
         ports.push(Port::level_out("idle", 1));
         ports.push(Port::level_out("err", 1));
         ports.push(Port::level_out("err_port", 5));

@@ -41,8 +41,8 @@ impl Contract for Params {
 
     fn ports(&self) -> Vec<Port> {
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("wseg", "off", "beats"), &[32, 32]));
-        ports.extend(Port::stream_in(stream_names!("xseg", "off", "beats"), &[32, 32]));
+        ports.extend(Port::stream_in(stream_names!("wseg", "off", "beats"), &[axi::OFFSET_BITS, axi::READ_BEATS_BITS]));
+        ports.extend(Port::stream_in(stream_names!("xseg", "off", "beats"), &[axi::OFFSET_BITS, axi::READ_BEATS_BITS]));
         ports.push(Port::level_in("base", 64));
         ports.push(Port::level_in("stop", 1));
         ports.extend(axi::read_port(self.port_bits));

@@ -35,9 +35,9 @@ impl Contract for Params {
     fn ports(&self) -> Vec<Port> {
         let (n, w) = (self.ports, self.word_bits());
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("aseg", "off", "beats"), &[32, 16]));
+        ports.extend(Port::stream_in(stream_names!("aseg", "off", "beats"), axi::WRITE_SEGMENT));
         ports.extend(Port::stream_in(stream_names!("ad", "data", "strb"), &[w, w / 8]));
-        ports.extend(Port::stream_in(stream_names!("bseg", "off", "beats"), &[32, 16]));
+        ports.extend(Port::stream_in(stream_names!("bseg", "off", "beats"), axi::WRITE_SEGMENT));
         ports.extend(Port::stream_in(stream_names!("bd", "data", "strb"), &[w, w / 8]));
         ports.push(Port::level_in("base", 64 * n));
         ports.push(Port::level_in("stop", 1));

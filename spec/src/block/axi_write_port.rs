@@ -43,7 +43,7 @@ impl Contract for Params {
 
     fn ports(&self) -> Vec<Port> {
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("seg", "off", "beats"), &[32, 16]));
+        ports.extend(Port::stream_in(stream_names!("seg", "off", "beats"), axi::WRITE_SEGMENT));
         ports.extend(Port::stream_in(stream_names!("d", "data", "strb"), &[self.port_bits, self.port_bits / 8]));
         ports.push(Port::level_in("base", 64));
         ports.push(Port::level_in("stop", 1));

@@ -1,10 +1,13 @@
 //! `ctrl`: executes descriptors. In: stream `go` (doorbell), `desc` and `const` words, idle levels of the writers. Out: the
 //! segments of the readers, the commands of every block, the constants of the layer, busy and error levels.
 
-use super::{Contract, Port};
-use crate::descriptor;
-use crate::hw::Hw;
-use crate::stream_names;
+use super::{
+    Contract, Port,
+    axi::{OFFSET_BITS, READ_SEGMENT},
+    kvwrite::command_fields,
+    numbers,
+};
+use crate::{descriptor, hw::Hw, numerics::SCALE_BITS, stream_names};
 
 /// Parameters of `ctrl`: everything a command needs that is known at elaboration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,29 +40,22 @@ pub struct Params {
 
 /// 32-bit words of the constants section.
 pub const CONST_WORDS: usize = 16;
-/// Index of each constant in that section; the epsilon terms take two words, low first.
-pub mod const_index {
-    pub const C_NORM1: usize = 0;
-    pub const C_Q: usize = 1;
-    pub const C_K: usize = 2;
-    pub const C_V: usize = 3;
-    pub const C_NORM2: usize = 4;
-    pub const C_O: usize = 5;
-    pub const EPS1: usize = 6;
-    pub const EPS2: usize = 8;
+numbers! {
+    /// Index of each constant in that section; the epsilon terms take two words, low first.
+    const_index: usize { C_NORM1 = 0, C_Q = 1, C_K = 2, C_V = 3, C_NORM2 = 4, C_O = 5, EPS1 = 6, EPS2 = 8 }
 }
-/// Destinations of weight segments behind `route`.
-pub mod weight_dest {
-    pub const CONST: u8 = 0;
-    pub const GAIN: u8 = 1;
-    pub const PACKED: u8 = 2;
+numbers! {
+    /// Destinations of weight segments behind `route`.
+    weight_dest: u8 { CONST = 0, GAIN = 1, PACKED = 2 }
 }
-/// Destinations of auxiliary segments behind `route`.
-pub mod aux_dest {
-    pub const DESCRIPTOR: u8 = 0;
-    pub const X: u8 = 1;
-    pub const KV: u8 = 2;
+numbers! {
+    /// Destinations of auxiliary segments behind `route`.
+    aux_dest: u8 { DESCRIPTOR = 0, X = 1, KV = 2 }
 }
+/// Bits of the number of descriptors of a doorbell.
+pub const COUNT_BITS: usize = 16;
+/// Bits of an epsilon term: two words.
+pub const EPS_BITS: usize = 64;
 /// Cycles that a pass spends on issuing its fifteen commands when every block is ready.
 pub const ISSUE_CYCLES: u64 = 15;
 
@@ -105,26 +101,28 @@ impl Contract for Params {
     fn ports(&self) -> Vec<Port> {
         let (w, n) = (self.word_bits, self.token_bits + 1);
         let mut p = vec![Port::clk(), Port::rst()];
-        p.extend(Port::stream_in(stream_names!("go", "ptr", "count"), &[32, 16]));
+        p.extend(Port::stream_in(stream_names!("go", "ptr", "count"), &[OFFSET_BITS, COUNT_BITS]));
         p.extend(Port::stream_in(stream_names!("desc", "data"), &[w]));
         p.extend(Port::stream_in(stream_names!("const", "data"), &[w]));
-        p.extend(Port::stream_out(stream_names!("dseg", "off", "beats", "dest"), &[32, 32, 2]));
-        p.extend(Port::stream_out(stream_names!("wseg", "off", "beats", "dest"), &[32, 32, 2]));
+        p.extend(Port::stream_out(stream_names!("dseg", "off", "beats", "dest"), READ_SEGMENT));
+        p.extend(Port::stream_out(stream_names!("wseg", "off", "beats", "dest"), READ_SEGMENT));
         p.extend(Port::stream_out(stream_names!("xload", "n"), &[n]));
-        p.extend(Port::stream_out(stream_names!("norm", "groups", "n", "src", "dest", "eps", "c"), &[15, n, 1, 1, 64, 24]));
+        let norm = stream_names!("norm", "groups", "n", "src", "dest", "eps", "c");
+        p.extend(Port::stream_out(norm, &[15, n, 1, 1, EPS_BITS, SCALE_BITS]));
         p.extend(Port::stream_out(stream_names!("resid", "n"), &[n]));
         p.extend(Port::stream_out(stream_names!("unpack", "words"), &[32]));
         p.extend(Port::stream_out(stream_names!("tmac", "acts", "wpr", "rows", "n", "dest"), &[20, 15, 20, n, 1]));
-        p.extend(Port::stream_out(stream_names!("rope", "pos", "n"), &[14, n]));
+        p.extend(Port::stream_out(stream_names!("rope", "pos", "n"), &[descriptor::POS.width, n]));
         p.extend(Port::stream_out(stream_names!("headq", "n"), &[n]));
-        p.extend(Port::stream_out(stream_names!("kvwrite", "layer", "slot", "pos", "n"), &[8, 4, 14, n]));
-        p.extend(Port::stream_out(stream_names!("kvread", "layer", "slot", "pos", "n"), &[8, 4, 14, n]));
+        let kv = command_fields(self.token_bits);
+        p.extend(Port::stream_out(stream_names!("kvwrite", "layer", "slot", "pos", "n"), &kv));
+        p.extend(Port::stream_out(stream_names!("kvread", "layer", "slot", "pos", "n"), &kv));
         p.extend(Port::stream_out(stream_names!("attn", "n"), &[n]));
-        p.extend(Port::stream_out(stream_names!("xstore", "off", "n"), &[32, n]));
+        p.extend(Port::stream_out(stream_names!("xstore", "off", "n"), &[OFFSET_BITS, n]));
         p.extend(["xstore_idle", "kvwrite_idle", "write_idle"].map(|name| Port::level_in(name, 1)));
-        p.extend(["cq", "ck", "cv", "co"].map(|name| Port::level_out(name, 24)));
+        p.extend(["cq", "ck", "cv", "co"].map(|name| Port::level_out(name, SCALE_BITS)));
         p.extend(["busy", "finished", "err", "err_field"].map(|name| Port::level_out(name, 1)));
-        p.push(Port::level_out("err_off", 32));
+        p.push(Port::level_out("err_off", OFFSET_BITS));
         p
     }
 

@@ -3,10 +3,15 @@
 //! head and token in natural order, the scale on the last one; levels `sat`, `sat_inc` (exponents that left their range).
 
 use super::{Contract, Port};
-use crate::{bits::clog2, block::rope::ROTATED_BITS, hw::Hw, numerics::headq::code_limit, stream_names};
+use crate::{
+    bits::clog2,
+    block::rope::ROTATED_BITS,
+    hw::Hw,
+    numerics::{SCALE_BITS, headq::code_limit},
+    stream_names,
+};
 
-/// Bits of a Scale, of a head number, of a beat's number within its vector.
-pub const SCALE_BITS: usize = 24;
+/// Bits of a head number, of a beat's number within its vector.
 pub const HEAD_BITS: usize = 8;
 pub const INDEX_BITS: usize = 7;
 
@@ -64,6 +69,11 @@ impl Params {
     }
 }
 
+/// Field widths of a stream of head vectors {head, token, index, last, scale, data}, a group of `vec` codes a beat.
+pub fn vector_fields(token_bits: usize, vec: usize) -> [usize; 6] {
+    [HEAD_BITS, token_bits, INDEX_BITS, 1, SCALE_BITS, 8 * vec]
+}
+
 impl Contract for Params {
     const STEM: &'static str = "headq";
 
@@ -74,7 +84,7 @@ impl Contract for Params {
         ports.extend(Port::stream_in(stream_names!("s", "token", "scale"), &[tw, SCALE_BITS]));
         ports.extend(Port::stream_in(stream_names!("pair", "token", "r0", "r1"), &[tw, ROTATED_BITS, ROTATED_BITS]));
         ports.extend(["cq", "ck", "cv"].map(|name| Port::level_in(name, SCALE_BITS)));
-        let vector = [HEAD_BITS, tw, INDEX_BITS, 1, SCALE_BITS, 8 * self.vec];
+        let vector = vector_fields(tw, self.vec);
         let kv = stream_names!("kv", "kind", "head", "token", "index", "last", "scale", "data");
         ports.extend(Port::stream_out(kv, &[&[1], &vector[..]].concat()));
         ports.extend(Port::stream_out(stream_names!("q", "head", "token", "index", "last", "scale", "data"), &vector));

@@ -5,16 +5,10 @@
 use super::{
     Contract, Port,
     attn::KIND_BITS,
-    headq::HEAD_BITS,
-    kvwrite::{LAYER_BITS, OFFSET_BITS, PAGE_BITS, SLOT_BITS, WORD_BITS},
-    rope::POSITION_BITS,
+    axi::{OFFSET_BITS, READ_SEGMENT},
+    kvwrite::{PAGE_BITS, command_fields, pass_fields},
 };
 use crate::{hw::Hw, kv::KvShape, stream_names};
-
-/// Bits of a segment's length and destination, and the destination: `route`'s output 2.
-pub const READ_BEATS_BITS: usize = 32;
-pub const DEST_BITS: usize = 2;
-pub const DEST: u8 = 2;
 
 /// Cycles from an accepted command to its first segment: skid, page read, sum, offer; and between the segment that ends a block
 /// and the next block's: page read, sum, offer.
@@ -45,13 +39,12 @@ impl Contract for Params {
         let (tw, w) = (self.kv.token_bits(), self.kv.word_bits);
         let mut ports = vec![Port::clk(), Port::rst()];
         let cmd = stream_names!("cmd", "layer", "slot", "pos", "n");
-        ports.extend(Port::stream_in(cmd, &[LAYER_BITS, SLOT_BITS, POSITION_BITS, tw + 1]));
+        ports.extend(Port::stream_in(cmd, &command_fields(tw)));
         let pb = stream_names!("pb", "kind", "head", "token", "word", "data");
-        ports.extend(Port::stream_in(pb, &[1, HEAD_BITS, tw, WORD_BITS, w]));
+        ports.extend(Port::stream_in(pb, &pass_fields(tw, w)));
         ports.extend(Port::stream_in(stream_names!("in", "data"), &[w]));
         ports.extend(Port::stream_in(stream_names!("pt", "index", "entry"), &[PAGE_BITS, OFFSET_BITS]));
-        let kseg = stream_names!("kseg", "off", "beats", "dest");
-        ports.extend(Port::stream_out(kseg, &[OFFSET_BITS, READ_BEATS_BITS, DEST_BITS]));
+        ports.extend(Port::stream_out(stream_names!("kseg", "off", "beats", "dest"), READ_SEGMENT));
         ports.extend(Port::stream_out(stream_names!("kv", "kind", "data"), &[KIND_BITS, w]));
         ports
     }

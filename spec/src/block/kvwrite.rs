@@ -4,17 +4,18 @@
 
 use super::{
     Contract, Port,
-    headq::{HEAD_BITS, INDEX_BITS, SCALE_BITS},
-    rope::POSITION_BITS,
+    axi::{OFFSET_BITS, WRITE_SEGMENT},
+    headq::{HEAD_BITS, vector_fields},
 };
-use crate::{hw::Hw, kv::KvShape, stream_names};
+use crate::{
+    descriptor::{LAYER, POS, SLOT},
+    hw::Hw,
+    kv::KvShape,
+    stream_names,
+};
 
-/// Bits of a layer, of a slot, of a page table index, of an offset or page table entry, of a segment's length.
-pub const LAYER_BITS: usize = 8;
-pub const SLOT_BITS: usize = 4;
+/// Bits of a page table index.
 pub const PAGE_BITS: usize = 16;
-pub const OFFSET_BITS: usize = 32;
-pub const WRITE_BEATS_BITS: usize = 16;
 /// Bits of the word number on `pb`, and the number that says: a scale.
 pub const WORD_BITS: usize = 7;
 pub const SCALE_WORD: u32 = 127;
@@ -23,6 +24,16 @@ pub const SCALE_WORD: u32 = 127;
 pub const LATENCY: u64 = 3;
 /// Cycles from the acceptance of a vector's first beat to its first segment: skid, place, page read, sum, offsets.
 pub const SEGMENT_LATENCY: u64 = 6;
+
+/// Fields of the commands {layer, slot, position of token 0, tokens} of `kvwrite` and `kvread`.
+pub fn command_fields(token_bits: usize) -> [usize; 4] {
+    [LAYER.width, SLOT.width, POS.width, token_bits + 1]
+}
+
+/// Fields of the stream `pb` {kind, head, token, word, data} between them.
+pub fn pass_fields(token_bits: usize, word_bits: usize) -> [usize; 5] {
+    [1, HEAD_BITS, token_bits, WORD_BITS, word_bits]
+}
 
 /// Parameters of `kvwrite`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +54,13 @@ impl Contract for Params {
         let (tw, w) = (self.kv.token_bits(), self.kv.word_bits);
         let mut ports = vec![Port::clk(), Port::rst()];
         let cmd = stream_names!("cmd", "layer", "slot", "pos", "n");
-        ports.extend(Port::stream_in(cmd, &[LAYER_BITS, SLOT_BITS, POSITION_BITS, tw + 1]));
+        ports.extend(Port::stream_in(cmd, &command_fields(tw)));
         let kv = stream_names!("kv", "kind", "head", "token", "index", "last", "scale", "data");
-        ports.extend(Port::stream_in(kv, &[1, HEAD_BITS, tw, INDEX_BITS, 1, SCALE_BITS, 8 * self.kv.vec]));
+        ports.extend(Port::stream_in(kv, &[&[1], &vector_fields(tw, self.kv.vec)[..]].concat()));
         ports.extend(Port::stream_in(stream_names!("pt", "index", "entry"), &[PAGE_BITS, OFFSET_BITS]));
         let pb = stream_names!("pb", "kind", "head", "token", "word", "data");
-        ports.extend(Port::stream_out(pb, &[1, HEAD_BITS, tw, WORD_BITS, w]));
-        ports.extend(Port::stream_out(stream_names!("wseg", "off", "beats"), &[OFFSET_BITS, WRITE_BEATS_BITS]));
+        ports.extend(Port::stream_out(pb, &pass_fields(tw, w)));
+        ports.extend(Port::stream_out(stream_names!("wseg", "off", "beats"), WRITE_SEGMENT));
         ports.extend(Port::stream_out(stream_names!("wd", "data", "strb"), &[w, w / 8]));
         ports.push(Port::level_out("idle", 1));
         ports

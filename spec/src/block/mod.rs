@@ -170,6 +170,19 @@ macro_rules! stream_names {
     };
 }
 
+/// A module of numbered names, each a constant, with `ALL` of them as (name, number) for the generated Verilog package.
+macro_rules! numbers {
+    ($(#[$doc:meta])* $module:ident: $type:ty { $($name:ident = $value:expr),* $(,)? }) => {
+        $(#[$doc])*
+        pub mod $module {
+            $(pub const $name: $type = $value;)*
+            /// All names with their numbers.
+            pub const ALL: &[(&str, $type)] = &[$((stringify!($name), $name)),*];
+        }
+    };
+}
+pub(crate) use numbers;
+
 /// A file that a module reads with `$readmemh`: the Verilog string parameter `param` holds its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RomFile {

@@ -1,8 +1,8 @@
 //! `norm`: RMSNorm and absmax int8 (docs/numerics.md section 2) for the tokens of a pass, VEC elements a cycle.
 //! In: streams `cmd`, `gain` (super-words), `x0`/`x1` (groups); out: `act` (codes), `s0`/`s1` (a Scale a token), saturation levels.
 
-use super::{Contract, Port, rhe_div, scale_mul, scale_norm};
-use crate::{bits::clog2, hw::Hw, stream_names};
+use super::{Contract, Port, ctrl::EPS_BITS, rhe_div, scale_mul, scale_norm};
+use crate::{bits::clog2, hw::Hw, numerics::SCALE_BITS, stream_names};
 
 /// Codes under way between a read of memory and the reader of `act`; more than the round trip, so that no cycle is lost.
 pub const ACT_CREDITS: usize = 32;
@@ -60,13 +60,13 @@ impl Contract for Params {
         let (tw, group) = (self.token_bits, 32 * self.vec);
         let mut ports = vec![Port::clk(), Port::rst()];
         let cmd = stream_names!("cmd", "groups", "n", "src", "dest", "eps", "c");
-        ports.extend(Port::stream_in(cmd, &[15, tw + 1, 1, 1, 64, 24]));
+        ports.extend(Port::stream_in(cmd, &[15, tw + 1, 1, 1, EPS_BITS, SCALE_BITS]));
         ports.extend(Port::stream_in(stream_names!("gain", "data"), &[self.word_bits]));
         ports.extend(Port::stream_in(stream_names!("x0", "data"), &[group]));
         ports.extend(Port::stream_in(stream_names!("x1", "data"), &[group]));
         ports.extend(Port::stream_out(stream_names!("act", "token", "index", "data"), &[tw, 15, 8 * self.vec]));
-        ports.extend(Port::stream_out(stream_names!("s0", "token", "scale"), &[tw, 24]));
-        ports.extend(Port::stream_out(stream_names!("s1", "token", "scale"), &[tw, 24]));
+        ports.extend(Port::stream_out(stream_names!("s0", "token", "scale"), &[tw, SCALE_BITS]));
+        ports.extend(Port::stream_out(stream_names!("s1", "token", "scale"), &[tw, SCALE_BITS]));
         ports.push(Port::level_out("sat", 1));
         ports.push(Port::level_out("sat_inc", 1));
         ports

@@ -1,7 +1,7 @@
 //! `regs`: the AXI4-Lite register file. In: the host's five channels, status and error levels, counter pulses. Out: doorbell,
 //! page table writes, port bases, core reset, interrupt. The map itself is in [`crate::regmap`].
 
-use super::{Contract, Port, StreamNames};
+use super::{Contract, Port, StreamNames, axi::OFFSET_BITS, ctrl::COUNT_BITS, kvwrite::PAGE_BITS};
 use crate::hw::Hw;
 use crate::stream_names;
 
@@ -86,10 +86,10 @@ impl Contract for Params {
         p.extend(Port::stream_out(axi_names!("s_r", "data", "resp"), &[32, 2]));
         p.extend(["irq", "core_rst", "stop"].map(|n| Port::level_out(n, 1)));
         p.push(Port::level_out("base", 64 * self.ports));
-        p.extend(Port::stream_out(stream_names!("go", "ptr", "count"), &[32, 16]));
-        p.extend(Port::stream_out(stream_names!("ptw", "index", "entry"), &[16, 32]));
-        p.extend(Port::stream_out(stream_names!("ptr", "index", "entry"), &[16, 32]));
-        p.extend(level_in(&[("busy", 1), ("finished", 1), ("ctrl_err", 1), ("ctrl_err_field", 1), ("ctrl_err_off", 32)]));
+        p.extend(Port::stream_out(stream_names!("go", "ptr", "count"), &[OFFSET_BITS, COUNT_BITS]));
+        p.extend(Port::stream_out(stream_names!("ptw", "index", "entry"), &[PAGE_BITS, OFFSET_BITS]));
+        p.extend(Port::stream_out(stream_names!("ptr", "index", "entry"), &[PAGE_BITS, OFFSET_BITS]));
+        p.extend(level_in(&[("busy", 1), ("finished", 1), ("ctrl_err", 1), ("ctrl_err_field", 1), ("ctrl_err_off", OFFSET_BITS)]));
         p.extend(level_in(&[("read_idle", 1), ("read_err", 1), ("read_err_port", 5), ("read_err_addr", 64)]));
         p.extend(level_in(&[("write_idle", 1), ("write_err", 1), ("write_err_port", 5), ("write_err_addr", 64)]));
         p.extend(level_in(&[("bad", 1), ("bad_word", 32), ("array_busy", 1), ("wait_w", 1), ("wait_act", 1), ("wait_out", 1)]));

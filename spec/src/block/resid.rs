@@ -3,7 +3,7 @@
 //! saturation levels.
 
 use super::{Contract, Port};
-use crate::{hw::Hw, stream_names};
+use crate::{hw::Hw, numerics::SCALE_BITS, stream_names};
 
 /// Cycles from a sum that leaves its skid to its element written: read 1, choice 1, product 1, shift 2, clamp 1, round 1, add 1, write 1.
 pub const SUM_LATENCY: u64 = 9;
@@ -37,10 +37,10 @@ impl Contract for Params {
         let mut ports = vec![Port::clk(), Port::rst()];
         ports.extend(Port::stream_in(stream_names!("cmd", "n"), &[tw + 1]));
         ports.extend(Port::stream_in(stream_names!("x", "data"), &[group]));
-        ports.extend(Port::stream_in(stream_names!("s", "token", "scale"), &[tw, 24]));
+        ports.extend(Port::stream_in(stream_names!("s", "token", "scale"), &[tw, SCALE_BITS]));
         ports.extend(Port::stream_in(stream_names!("sum", "token", "data"), &[tw, 22]));
         ports.extend(Port::stream_out(stream_names!("y", "data"), &[group]));
-        ports.push(Port::level_in("co", 24));
+        ports.push(Port::level_in("co", SCALE_BITS));
         ports.push(Port::level_out("sat", 1));
         ports.push(Port::level_out("sat_inc", 2));
         ports

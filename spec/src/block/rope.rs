@@ -3,10 +3,9 @@
 //! rotated, V heads only scaled by 2^15, in the same time.
 
 use super::{Contract, Port, RomFile};
-use crate::{bits::clog2, hw::Hw, rom, stream_names};
+use crate::{bits::clog2, descriptor::POS, hw::Hw, rom, stream_names};
 
-/// Bits of a position, of a sum, of a rotated element.
-pub const POSITION_BITS: usize = 14;
+/// Bits of a sum, of a rotated element.
 pub const SUM_BITS: usize = 22;
 pub const ROTATED_BITS: usize = 38;
 
@@ -66,7 +65,7 @@ impl Contract for Params {
     fn ports(&self) -> Vec<Port> {
         let tw = self.token_bits();
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("cmd", "pos", "n"), &[POSITION_BITS, tw + 1]));
+        ports.extend(Port::stream_in(stream_names!("cmd", "pos", "n"), &[POS.width, tw + 1]));
         ports.extend(Port::stream_in(stream_names!("sum", "token", "data"), &[tw, SUM_BITS]));
         ports.extend(Port::stream_out(stream_names!("pair", "token", "r0", "r1"), &[tw, ROTATED_BITS, ROTATED_BITS]));
         ports

@@ -1,7 +1,7 @@
 //! `route`: demultiplexer of super-words by their dest.
 //! In: stream `in` {dest, data}; out: streams `o0`, `o1`, `o2` {data}. A word with dest 3 is dropped.
 
-use super::{Contract, Port};
+use super::{Contract, Port, axi::DEST_BITS};
 use crate::{hw::Hw, stream_names};
 
 /// Cycles from an accepted word to the valid of its output.
@@ -27,7 +27,7 @@ impl Contract for Params {
 
     fn ports(&self) -> Vec<Port> {
         let mut ports = vec![Port::clk(), Port::rst()];
-        ports.extend(Port::stream_in(stream_names!("in", "dest", "data"), &[2, self.width]));
+        ports.extend(Port::stream_in(stream_names!("in", "dest", "data"), &[DEST_BITS, self.width]));
         ports.extend(Port::stream_out(stream_names!("o0", "data"), &[self.width]));
         ports.extend(Port::stream_out(stream_names!("o1", "data"), &[self.width]));
         ports.extend(Port::stream_out(stream_names!("o2", "data"), &[self.width]));

@@ -2,6 +2,7 @@
 //! In: levels `en`, `in_valid`, `in_a`, `in_b`; out: `out_valid`, `out_scale`, `out_sat` after [`LATENCY`] enabled cycles.
 
 use super::{Contract, Port, scale_norm};
+use crate::numerics::SCALE_BITS;
 
 /// Enabled cycles from input to output: the product, then `scale_norm`.
 pub const LATENCY: u64 = 1 + scale_norm::LATENCY;
@@ -22,10 +23,10 @@ impl Contract for Params {
             Port::rst(),
             Port::level_in("en", 1),
             Port::level_in("in_valid", 1),
-            Port::level_in("in_a", 24),
-            Port::level_in("in_b", 24),
+            Port::level_in("in_a", SCALE_BITS),
+            Port::level_in("in_b", SCALE_BITS),
             Port::level_out("out_valid", 1),
-            Port::level_out("out_scale", 24),
+            Port::level_out("out_scale", SCALE_BITS),
             Port::level_out("out_sat", 1),
         ]
     }

@@ -2,6 +2,7 @@
 //! In: levels `en`, `in_valid`, `in_v`, `in_e`; out: `out_valid`, `out_scale`, `out_sat` after [`LATENCY`] enabled cycles.
 
 use super::{Contract, Port};
+use crate::numerics::SCALE_BITS;
 
 /// Enabled cycles from input to output: two of normalising, one of rounding.
 pub const LATENCY: u64 = 3;
@@ -27,7 +28,7 @@ impl Contract for Params {
             Port::level_in("in_v", self.value_bits),
             Port::level_in("in_e", self.exponent_bits),
             Port::level_out("out_valid", 1),
-            Port::level_out("out_scale", 24),
+            Port::level_out("out_scale", SCALE_BITS),
             Port::level_out("out_sat", 1),
         ]
     }

@@ -3,11 +3,11 @@
 //! levels `sat` (a score saturated since reset) and `sat_inc` (scores that saturated in one cycle).
 
 use super::{Contract, Port, RomFile};
+pub use crate::numerics::SCALE_BITS;
 use crate::{bits::clog2, hw::Hw, rom, stream_names};
 
-/// Bits of a dot product q·k, of a Scale, of the weight of V, of the accumulators' shift, of the sum of p.
+/// Bits of a dot product q·k, of the weight of V, of the accumulators' shift, of the sum of p.
 pub const DOT_BITS: usize = 22;
-pub const SCALE_BITS: usize = 24;
 pub const WEIGHT_BITS: usize = 25;
 pub const SHIFT_BITS: usize = 6;
 pub const SUM_BITS: usize = 40;

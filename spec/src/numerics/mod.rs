@@ -20,7 +20,7 @@ pub use prim::{bitlen, fits_signed, fits_unsigned, isqrt, rhe, sat, shr, shr_sat
 pub use quantiser::Quantiser;
 pub use resid::{residual, scaled_sum};
 pub use rope::{RopeRom, rotate};
-pub use scale::Scale;
+pub use scale::{SCALE_BITS, Scale};
 pub use softmax::{Score, Softmax, SoftmaxRom, Weight, score};
 
 /// Longest vector K.

@@ -11,6 +11,9 @@ pub struct Scale {
     pub e: i8,
 }
 
+/// Bits of a Scale in the hardware: {e, m}.
+pub const SCALE_BITS: usize = 24;
+
 impl Default for Scale {
     fn default() -> Self {
         Scale::ZERO
