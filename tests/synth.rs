@@ -47,6 +47,22 @@ fn the_ternary_array_takes_no_multiplier_and_the_json_has_its_keys() {
 }
 
 #[test]
+fn without_a_model_the_hardware_is_that_of_the_embedded_one() {
+    if !yosys_is_here() {
+        return;
+    }
+    // The hash holds every dimension of the model's shape.
+    let hash = |more: &[&str]| {
+        let done = output(synth(&[&["--target", "ecp5", "--blocks", "route_a", "--json", "-"], more].concat()));
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        json["hw_hash"].as_str().unwrap().to_owned()
+    };
+    let embedded = concat!(env!("CARGO_MANIFEST_DIR"), "/models/stories3m.tq1_0.gguf");
+    assert_eq!(hash(&[]), hash(&["--model", embedded]));
+}
+
+#[test]
 fn an_unknown_block_and_a_missing_yosys_exit_with_2_and_say_what_to_do() {
     let unknown = output(synth(&["--target", "gowin", "--blocks", "nothing"]));
     assert_eq!(unknown.status.code(), Some(2));

@@ -16,7 +16,8 @@ use crate::report::accuracy::{self, bars, table};
 use crate::report::html::{self, Part, Section};
 use crate::report::{context, cycles};
 
-const MODEL: &[u8] = include_bytes!("../../models/stories3m.tq1_0.gguf");
+/// The embedded model, as the GGUF file that it is.
+pub(super) const MODEL: &[u8] = include_bytes!("../../models/stories3m.tq1_0.gguf");
 const STORIES: &str = include_str!("../../models/own-stories.txt");
 /// The first one is simulated in detail.
 const CONFIGS: [(&str, &str); 3] = [

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use tritforge_rtl::leaves;
 use tritforge_spec::block::Interface;
 use tritforge_spec::config::AccelConfig;
-use tritforge_spec::hw::{AttnShape, Hw};
+use tritforge_spec::hw::Hw;
 use tritforge_spec::top::{Instance, Params};
 
 use super::output::JsonArgs;
@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::{Outcome, output};
 use crate::compile::quantise::attn_shape;
 use crate::model::Model;
-use crate::model::gguf::GgufFile;
+use crate::model::gguf::Gguf;
 use crate::report::area::{self, Area, AreaReport, BlockArea, Family};
 
 /// Estimate the area of the accelerator on an FPGA family, block by block, with yosys.
@@ -30,8 +30,7 @@ pub struct Args {
     /// The accelerator configuration, TOML (configs/*.toml).
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The model whose shape the hardware is built for, GGUF; without it the shape of the embedded model (4 layers, dim 256, 4 heads of
-    /// 64, 2 KV heads, context 256).
+    /// The model whose shape the hardware is built for, GGUF; the embedded model (models/stories3m.tq1_0.gguf) without it.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The FPGA family.
@@ -42,11 +41,6 @@ pub struct Args {
     blocks: Option<Vec<String>>,
     #[command(flatten)]
     json: JsonArgs,
-}
-
-/// Shape of the embedded model (models/README.md).
-fn embedded_shape() -> AttnShape {
-    AttnShape { layers: 4, dim: 256, heads: 4, kv_heads: 2, head_dim: 64, context: 256, rope_theta: 10_000.0 }
 }
 
 /// yosys: where it is, and its version.
@@ -186,14 +180,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let text = fs::read_to_string(&args.config)
         .with_context(|| format!("config {}: cannot be read; give one of configs/*.toml or your own", args.config.display()))?;
     let config = AccelConfig::from_toml(&text).with_context(|| format!("config {}", args.config.display()))?;
-    let shape = match &args.model {
-        Some(path) => {
-            let file = GgufFile::open(path)?;
-            attn_shape(&Model::from_gguf(&file.parse()?)?)?
-        }
-        None => embedded_shape(),
+    let model = match &args.model {
+        Some(path) => Model::open(path)?,
+        None => Model::from_gguf(&Gguf::parse(super::demo::MODEL)?)?,
     };
-    let report = area(&Hw::new(config, shape)?, args.family, args.blocks.as_deref())?;
+    let report = area(&Hw::new(config, attn_shape(&model)?)?, args.family, args.blocks.as_deref())?;
     write!(args.json.text(), "{}", area::text(&report)).context("cannot write to standard output")?;
     args.json.write(&report)?;
     Ok(Outcome::Held)
