@@ -35,6 +35,9 @@ package regmap_pkg;
     // One bit a 32-bit word below COUNTER_BASE.
     localparam int WORDS = 32;
     localparam logic [31:0] WRITABLE = 32'h07ffe100;
+    // Writes refused while busy, and in a soft reset.
+    localparam logic [31:0] REFUSED_BUSY = 32'h06018000;
+    localparam logic [31:0] REFUSED_SOFT_RESET = 32'h06810000;
     // Index of each counter.
     localparam int COUNTERS = 8;
     localparam int COUNT_CYCLES = 0;

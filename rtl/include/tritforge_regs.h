@@ -17,18 +17,18 @@
 #define TRITFORGE_ERR_ADDR_HI      0x030u /* bits 63:32 */
 #define TRITFORGE_IRQ_STATUS       0x034u /* [0] the control became idle, [1] an error was recorded */
 #define TRITFORGE_IRQ_MASK         0x038u /* interrupt = any IRQ_STATUS bit whose mask bit is 1 */
-#define TRITFORGE_DESC_PTR         0x03cu /* super-word offset of the first descriptor */
-#define TRITFORGE_DOORBELL         0x040u /* [15:0] number of descriptors to run from DESC_PTR; ignored while busy */
+#define TRITFORGE_DESC_PTR         0x03cu /* super-word offset of the first descriptor; writes refused (SLVERR): busy */
+#define TRITFORGE_DOORBELL         0x040u /* [15:0] number of descriptors to run from DESC_PTR; 0 is refused; writes refused (SLVERR): busy, soft reset */
 #define TRITFORGE_IMG_HW_HASH_LO   0x044u /* hw_hash of the loaded image, bits 31:0 */
 #define TRITFORGE_IMG_HW_HASH_HI   0x048u /* bits 63:32 */
 #define TRITFORGE_IMG_NUM_HASH_LO  0x04cu /* numerics_hash of the loaded image, bits 31:0 */
 #define TRITFORGE_IMG_NUM_HASH_HI  0x050u /* bits 63:32 */
 #define TRITFORGE_SNAPSHOT         0x054u /* any write copies all counters at once into the readable copies */
 #define TRITFORGE_PT_INDEX         0x058u /* page table index: slot x CTX/16 + block */
-#define TRITFORGE_PT_ENTRY         0x05cu /* writes super-word offset of that page */
-#define TRITFORGE_PORT_SEL         0x060u /* memory port that PORT_BASE and PORT_BEATS address */
-#define TRITFORGE_PORT_BASE_LO     0x064u /* base byte address of the selected port, bits 31:0; a multiple of 4096 */
-#define TRITFORGE_PORT_BASE_HI     0x068u /* bits 63:32 */
+#define TRITFORGE_PT_ENTRY         0x05cu /* writes super-word offset of that page; writes refused (SLVERR): soft reset */
+#define TRITFORGE_PORT_SEL         0x060u /* memory port that PORT_BASE and PORT_BEATS address; beyond the last port they read 0 and writes are refused */
+#define TRITFORGE_PORT_BASE_LO     0x064u /* base byte address of the selected port, bits 31:0; a multiple of 4096; writes refused (SLVERR): busy, soft reset */
+#define TRITFORGE_PORT_BASE_HI     0x068u /* bits 63:32; writes refused (SLVERR): busy, soft reset */
 #define TRITFORGE_PORT_BEATS_LO    0x06cu /* read beats accepted by the selected port at the snapshot, bits 31:0 */
 #define TRITFORGE_PORT_BEATS_HI    0x070u /* bits 63:32 */
 

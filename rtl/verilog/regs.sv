@@ -1,10 +1,10 @@
 // regs: the AXI4-Lite register file (map in regmap_pkg, generated from spec/src/regmap.rs), doorbell, page table writes, memory
 // port bases, counters, first error, interrupt, and the reset of the core.
 //
-// A write needs all four byte strobes; an unknown address, a read-only register or a partial write answers SLVERR and does
-// nothing. A write acts in the cycle after both its address and its data are there; a read answers in the next cycle.
-// The doorbell is refused (error WRONG_IMAGE, nothing is read) unless the image hashes equal the hardware's; while busy it is
-// ignored. Soft reset: stop rises, both masters drain, then core_rst is high for RESET_CYCLES, then stop falls.
+// A write needs all four byte strobes; an unknown address, a read-only register, a partial write or one that is refused (while
+// busy or in a soft reset, as the map says) answers SLVERR and does nothing. A write acts in the cycle after both its address
+// and its data are there; a read answers in the next cycle. The doorbell starts nothing (error WRONG_IMAGE) unless the image
+// hashes equal the hardware's. Soft reset: stop rises, both masters drain, then core_rst is high for RESET_CYCLES, then stop falls.
 module regs #(
     parameter int P        = 1,
     parameter int LANES    = 80,
@@ -91,7 +91,8 @@ module regs #(
     input  logic [P-1:0]    beats_inc
 );
     localparam int COUNTERS = regmap_pkg::COUNTERS;
-    localparam logic [regmap_pkg::WORDS-1:0] WRITABLE = regmap_pkg::WRITABLE;
+    localparam logic [regmap_pkg::WORDS-1:0] WRITABLE = regmap_pkg::WRITABLE, REFUSED_BUSY = regmap_pkg::REFUSED_BUSY,
+                                             REFUSED_SOFT_RESET = regmap_pkg::REFUSED_SOFT_RESET;
     localparam logic [63:0] HW_HASH  = {16'(HW_HASH_3), 16'(HW_HASH_2), 16'(HW_HASH_1), 16'(HW_HASH_0)};
     localparam logic [63:0] NUM_HASH = {16'(NUM_HASH_3), 16'(NUM_HASH_2), 16'(NUM_HASH_1), 16'(NUM_HASH_0)};
 
@@ -120,7 +121,6 @@ module regs #(
     logic ptw_q, ptr_q;
     wire pt_wait = awaddr_q == regmap_pkg::PT_ENTRY && (ptw_q || ptr_q);
     wire commit  = act && !pt_wait;
-    wire wr      = commit && known && wfull_q;
 
     // ---- registers
     logic [31:0] desc_ptr_q, pt_index_q, pt_entry_q;
@@ -140,7 +140,12 @@ module regs #(
 
     wire image_ok = img_hw_q == HW_HASH && img_num_q == NUM_HASH;
     wire running  = busy || go_q;
-    wire bell     = wr && awaddr_q == regmap_pkg::DOORBELL && !running && r_q == R_RUN && wdata_q[15:0] != 16'd0;
+    // A write that would do nothing is refused.
+    wire refused  = (running && REFUSED_BUSY[word]) || (r_q != R_RUN && REFUSED_SOFT_RESET[word])
+                    || (awaddr_q == regmap_pkg::DOORBELL && wdata_q[15:0] == 16'd0)
+                    || ((awaddr_q == regmap_pkg::PORT_BASE_LO || awaddr_q == regmap_pkg::PORT_BASE_HI) && 32'(port_sel_q) >= P);
+    wire wr       = commit && known && wfull_q && !refused;
+    wire bell     = wr && awaddr_q == regmap_pkg::DOORBELL;
     wire wrong    = bell && !image_ok;
     wire soft_reset     = wr && awaddr_q == regmap_pkg::CONTROL && wdata_q[0];
     wire snap     = wr && awaddr_q == regmap_pkg::SNAPSHOT;
@@ -317,7 +322,7 @@ module regs #(
             else if (commit) w_q <= 1'b0;
             if (commit) begin
                 b_q <= 1'b1;
-                b_err_q <= !(known && wfull_q);
+                b_err_q <= !wr;
             end else if (s_bready) b_q <= 1'b0;
             // read channel
             if (s_arvalid && !rv_q) begin
@@ -327,7 +332,7 @@ module regs #(
             // plain registers
             if (wr) begin
                 case (awaddr_q)
-                    regmap_pkg::DESC_PTR:        if (!running) desc_ptr_q <= wdata_q;
+                    regmap_pkg::DESC_PTR:        desc_ptr_q <= wdata_q;
                     regmap_pkg::PT_INDEX:        pt_index_q <= wdata_q;
                     regmap_pkg::PT_ENTRY: begin
                         pt_entry_q <= wdata_q;

@@ -11,16 +11,34 @@ pub enum Access {
     WriteOneClear,
 }
 
+/// A state in which a write is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// STATUS[0]: descriptors run, or a doorbell waits to be heard.
+    Busy,
+    /// STATUS[2]: from the write of CONTROL until the core has left its reset.
+    SoftReset,
+}
+use State::{Busy, SoftReset};
+
 /// One 32-bit register.
 pub struct Register {
     pub name: &'static str,
     pub offset: u32,
     pub access: Access,
+    /// States in which a write answers SLVERR and does nothing.
+    pub refused: &'static [State],
     pub doc: &'static str,
 }
 
+impl Register {
+    const fn refused_in(self, states: &'static [State]) -> Self {
+        Register { refused: states, ..self }
+    }
+}
+
 const fn reg(name: &'static str, offset: u32, access: Access, doc: &'static str) -> Register {
-    Register { name, offset, access, doc }
+    Register { name, offset, access, refused: &[], doc }
 }
 
 /// "TRIT", read at offset 0.
@@ -69,18 +87,25 @@ pub const REGISTERS: &[Register] = &[
     reg("ERR_ADDR_HI", 0x030, Access::ReadOnly, "bits 63:32"),
     reg("IRQ_STATUS", 0x034, Access::WriteOneClear, "[0] the control became idle, [1] an error was recorded"),
     reg("IRQ_MASK", 0x038, Access::ReadWrite, "interrupt = any IRQ_STATUS bit whose mask bit is 1"),
-    reg("DESC_PTR", 0x03c, Access::ReadWrite, "super-word offset of the first descriptor"),
-    reg("DOORBELL", 0x040, Access::WriteOnly, "[15:0] number of descriptors to run from DESC_PTR; ignored while busy"),
+    reg("DESC_PTR", 0x03c, Access::ReadWrite, "super-word offset of the first descriptor").refused_in(&[Busy]),
+    reg("DOORBELL", 0x040, Access::WriteOnly, "[15:0] number of descriptors to run from DESC_PTR; 0 is refused")
+        .refused_in(&[Busy, SoftReset]),
     reg("IMG_HW_HASH_LO", 0x044, Access::ReadWrite, "hw_hash of the loaded image, bits 31:0"),
     reg("IMG_HW_HASH_HI", 0x048, Access::ReadWrite, "bits 63:32"),
     reg("IMG_NUM_HASH_LO", 0x04c, Access::ReadWrite, "numerics_hash of the loaded image, bits 31:0"),
     reg("IMG_NUM_HASH_HI", 0x050, Access::ReadWrite, "bits 63:32"),
     reg("SNAPSHOT", 0x054, Access::WriteOnly, "any write copies all counters at once into the readable copies"),
     reg("PT_INDEX", 0x058, Access::ReadWrite, "page table index: slot x CTX/16 + block"),
-    reg("PT_ENTRY", 0x05c, Access::WriteOnly, "writes super-word offset of that page"),
-    reg("PORT_SEL", 0x060, Access::ReadWrite, "memory port that PORT_BASE and PORT_BEATS address"),
-    reg("PORT_BASE_LO", 0x064, Access::ReadWrite, "base byte address of the selected port, bits 31:0; a multiple of 4096"),
-    reg("PORT_BASE_HI", 0x068, Access::ReadWrite, "bits 63:32"),
+    reg("PT_ENTRY", 0x05c, Access::WriteOnly, "writes super-word offset of that page").refused_in(&[SoftReset]),
+    reg(
+        "PORT_SEL",
+        0x060,
+        Access::ReadWrite,
+        "memory port that PORT_BASE and PORT_BEATS address; beyond the last port they read 0 and writes are refused",
+    ),
+    reg("PORT_BASE_LO", 0x064, Access::ReadWrite, "base byte address of the selected port, bits 31:0; a multiple of 4096")
+        .refused_in(&[Busy, SoftReset]),
+    reg("PORT_BASE_HI", 0x068, Access::ReadWrite, "bits 63:32").refused_in(&[Busy, SoftReset]),
     reg("PORT_BEATS_LO", 0x06c, Access::ReadOnly, "read beats accepted by the selected port at the snapshot, bits 31:0"),
     reg("PORT_BEATS_HI", 0x070, Access::ReadOnly, "bits 63:32"),
 ];

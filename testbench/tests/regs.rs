@@ -137,6 +137,52 @@ fn registers_answer_as_the_map_says_and_everything_else_with_slverr() {
 }
 
 #[test]
+fn a_write_that_would_do_nothing_is_refused_and_leaves_no_trace() {
+    let p = Params::examples()[1].clone();
+    let Some(rtl) = Lockstep::<Regs>::new(&p) else { return };
+    let write = |name: &str, v: u32| Op::Write(offset(name), v, 15);
+    let plain = ["DESC_PTR", "PT_INDEX", "IMG_HW_HASH_LO", "IMG_HW_HASH_HI", "IMG_NUM_HASH_LO", "IMG_NUM_HASH_HI"];
+    let others = ["PORT_BASE_LO", "PORT_BASE_HI", "DOORBELL", "PT_ENTRY", "SNAPSHOT", "IRQ_MASK"];
+    let names: Vec<&str> = plain.into_iter().chain(others).collect();
+    // (busy, soft reset, what is refused)
+    let states = [
+        (false, false, &[][..]),
+        (true, false, &["DESC_PTR", "DOORBELL", "PORT_BASE_LO", "PORT_BASE_HI"][..]),
+        (false, true, &["PT_ENTRY", "DOORBELL", "PORT_BASE_LO", "PORT_BASE_HI"]),
+        (true, true, &["DESC_PTR", "PT_ENTRY", "DOORBELL", "PORT_BASE_LO", "PORT_BASE_HI"]),
+    ];
+    for case in Case::all() {
+        for (busy, soft_reset, refused) in states {
+            let mut ops = vec![write("PORT_SEL", 2), write("CONTROL", u32::from(soft_reset))];
+            ops.extend(names.iter().map(|name| write(name, 0x5a5a_5a5a)));
+            ops.extend(names.iter().map(|name| Op::Read(offset(name))));
+            let mut entries = 0;
+            let got = answers(&rtl, &case, &ops, |_, out, i| {
+                // The masters never drain, so a soft reset lasts.
+                (i.busy, i.read_idle, i.write_idle) = (busy, false, false);
+                entries += u32::from(out.ptw_valid && i.ptw_ready);
+                assert!(!out.go_valid, "no doorbell rings: the image is wrong");
+            });
+            let (writes, reads) = got[2..].split_at(names.len());
+            for ((name, write), read) in names.iter().zip(writes).zip(reads) {
+                let taken = !refused.contains(name);
+                assert_eq!(write.1, if taken { 0 } else { 2 }, "{case} busy {busy} soft reset {soft_reset}: {name}");
+                let kept = match *name {
+                    "DOORBELL" | "PT_ENTRY" | "SNAPSHOT" => 0,
+                    "IRQ_MASK" => 2,
+                    _ => 0x5a5a_5a5a,
+                };
+                assert_eq!(*read, (if taken { kept } else { 0 }, 0), "{case} busy {busy} soft reset {soft_reset}: {name}");
+            }
+            assert_eq!(entries > 0, !soft_reset, "{case}: page table entries");
+        }
+    }
+    // By value: no descriptors, no such port.
+    let ops = [write("DOORBELL", 0x10000), write("PORT_SEL", p.ports as u32), write("PORT_BASE_LO", 4096), write("PORT_BASE_HI", 1)];
+    assert_eq!(answers(&rtl, &Case::plain(), &ops, |_, _, _| {}).iter().map(|a| a.1).collect::<Vec<_>>(), [2, 0, 2, 2]);
+}
+
+#[test]
 fn counters_are_frozen_together_and_count_what_the_pulses_say() {
     let p = Params::examples()[1].clone();
     let Some(rtl) = Lockstep::<Regs>::new(&p) else { return };

@@ -7,7 +7,7 @@ use crate::leaves::GENERATED;
 use std::fmt::Write;
 use tritforge_spec::{
     descriptor::{self, ERROR_CODES, OPCODES},
-    regmap::{self, Access, COUNTER_BASE, COUNTERS, REGISTERS},
+    regmap::{self, Access, COUNTER_BASE, COUNTERS, REGISTERS, Register, State},
 };
 
 /// A generated file: path from the project's root, and its text.
@@ -44,7 +44,8 @@ pub fn c_header() -> String {
     let mut t =
         format!("/* tritforge registers, descriptors and error codes. {NOTE} */\n#ifndef TRITFORGE_REGS_H\n#define TRITFORGE_REGS_H\n\n");
     for r in REGISTERS {
-        let _ = writeln!(t, "#define TRITFORGE_{:<16} 0x{:03x}u /* {} */", r.name, r.offset, r.doc);
+        let states = if r.refused.is_empty() { String::new() } else { format!("; writes refused (SLVERR): {}", refused(r)) };
+        let _ = writeln!(t, "#define TRITFORGE_{:<16} 0x{:03x}u /* {}{states} */", r.name, r.offset, r.doc);
     }
     t.push_str("\n/* 64-bit counters: low word here, high word 4 above */\n");
     for (i, (name, doc)) in COUNTERS.iter().enumerate() {
@@ -80,15 +81,25 @@ fn access(a: Access) -> &'static str {
     }
 }
 
+/// The states in which a write of `register` is refused, for people.
+fn refused(register: &Register) -> String {
+    let names = register.refused.iter().map(|state| match state {
+        State::Busy => "busy",
+        State::SoftReset => "soft reset",
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// `docs/registers.md`.
 pub fn registers_page() -> String {
     let mut t = format!(
         "# Registers (AXI4-Lite, 32-bit data, {}-bit byte addresses)\n\n{NOTE}\n\nA write must set all four strobes. An unknown address, a write to a \
-         read-only register or a partial write answers SLVERR and does nothing.\n\n| offset | name | access | meaning |\n|---|---|---|---|\n",
+         read-only register, a partial write or a refused one answers SLVERR and does nothing. Writes are refused in the states named here: busy = \
+         STATUS[0], soft reset = STATUS[2].\n\n| offset | name | access | refused in | meaning |\n|---|---|---|---|---|\n",
         regmap::ADDR_BITS
     );
     for r in REGISTERS {
-        let _ = writeln!(t, "| 0x{:03x} | {} | {} | {} |", r.offset, r.name, access(r.access), r.doc);
+        let _ = writeln!(t, "| 0x{:03x} | {} | {} | {} | {} |", r.offset, r.name, access(r.access), refused(r), r.doc);
     }
     t.push_str("\n## Counters (64 bits; copies made by SNAPSHOT)\n\n| offset | counter | counts |\n|---|---|---|\n");
     for (i, (name, doc)) in COUNTERS.iter().enumerate() {

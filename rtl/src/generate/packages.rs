@@ -13,7 +13,7 @@ use tritforge_spec::{
     descriptor::{self, ERROR_CODES, FIELDS, FORMAT, OPCODE, OPCODES, RESERVED},
     hw::KV_BLOCK,
     numerics::SCALE_BITS,
-    regmap::{self, Access, COUNTER_BASE, COUNTERS, REGISTERS},
+    regmap::{self, Access, COUNTER_BASE, COUNTERS, REGISTERS, State},
 };
 
 /// A package under construction.
@@ -67,6 +67,9 @@ pub fn regmap() -> String {
     p.heading("One bit a 32-bit word below COUNTER_BASE.");
     p.int("WORDS", regmap::WORDS);
     p.hex("WRITABLE", regmap::WORDS, regmap::words(|r| r.access != Access::ReadOnly));
+    p.heading("Writes refused while busy, and in a soft reset.");
+    p.hex("REFUSED_BUSY", regmap::WORDS, regmap::words(|r| r.refused.contains(&State::Busy)));
+    p.hex("REFUSED_SOFT_RESET", regmap::WORDS, regmap::words(|r| r.refused.contains(&State::SoftReset)));
     p.heading("Index of each counter.");
     p.int("COUNTERS", COUNTERS.len());
     for (i, (name, _)) in COUNTERS.iter().enumerate() {

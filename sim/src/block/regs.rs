@@ -8,7 +8,7 @@ use tritforge_spec::{
     bits::Bits,
     block::regs::{Params, RESET_CYCLES, SLVERR},
     descriptor::ErrorCode,
-    regmap::{self, Access, COUNTERS, REGISTERS},
+    regmap::{self, Access, COUNTERS, REGISTERS, Register, State},
 };
 
 ports! {
@@ -37,9 +37,9 @@ enum Reset {
     Core(u64),
 }
 
-/// The register of this name at this address, `None` where there is none.
-fn name_at(addr: u16) -> Option<(&'static str, Access)> {
-    REGISTERS.iter().find(|r| r.offset == u32::from(addr)).map(|r| (r.name, r.access))
+/// The register at this address, `None` where there is none.
+fn register_at(addr: u16) -> Option<&'static Register> {
+    REGISTERS.iter().find(|r| r.offset == u32::from(addr))
 }
 
 /// `regs` as a block.
@@ -84,7 +84,7 @@ fn half(value: u64, high: bool) -> u32 {
 impl Regs {
     fn read(&self, addr: u16, running: bool) -> (u32, bool) {
         let (code, port, at) = self.err.unwrap_or((ErrorCode::None, 0, 0));
-        let Some((name, _)) = name_at(addr) else {
+        let Some(register) = register_at(addr) else {
             let word = u32::from(addr).wrapping_sub(regmap::COUNTER_BASE) as usize;
             let counter = word / 8;
             if u32::from(addr) >= regmap::COUNTER_BASE && word.is_multiple_of(4) && counter < COUNTERS.len() {
@@ -93,7 +93,7 @@ impl Regs {
             return (0, true);
         };
         let at_port = |v: &[u64]| v.get(self.port_sel).copied().unwrap_or(0);
-        let value = match name {
+        let value = match register.name {
             "MAGIC" => regmap::MAGIC,
             "VERSION" => regmap::INTERFACE_VERSION,
             "HW_HASH_LO" => half(self.p.hw_hash, false),
@@ -145,9 +145,23 @@ impl Regs {
         }
     }
 
-    fn write_plain(&mut self, name: &str, data: u32, running: bool) {
+    /// A write that would do nothing, in this state or for its value.
+    fn refuses(&self, register: &Register, data: u32, running: bool) -> bool {
+        let state = register.refused.iter().any(|state| match state {
+            State::Busy => running,
+            State::SoftReset => self.reset != Reset::Run,
+        });
+        state
+            || match register.name {
+                "DOORBELL" => data as u16 == 0,
+                "PORT_BASE_LO" | "PORT_BASE_HI" => self.port_sel >= self.p.ports,
+                _ => false,
+            }
+    }
+
+    fn write_plain(&mut self, name: &str, data: u32) {
         match name {
-            "DESC_PTR" if !running => self.desc_ptr = data,
+            "DESC_PTR" => self.desc_ptr = data,
             "PT_INDEX" => self.pt_index = data,
             "PT_ENTRY" => (self.pt_entry, self.pt_slot, self.ptw, self.ptr) = (data, self.pt_index as u16, true, true),
             "IMG_HW_HASH_LO" => set_half(&mut self.img_hw, false, data),
@@ -238,14 +252,14 @@ impl Block for Regs {
         let running = i.busy || self.go;
         let clear = self.core_rst();
         // The write that acts in this cycle.
-        let target = self.aw.and_then(name_at);
-        let blocked = target.is_some_and(|(n, _)| n == "PT_ENTRY") && (self.ptw || self.ptr);
+        let target = self.aw.and_then(register_at);
+        let blocked = target.is_some_and(|r| r.name == "PT_ENTRY") && (self.ptw || self.ptr);
         let commit = self.aw.is_some() && self.w.is_some() && self.b.is_none() && !blocked;
         let (data, full) = self.w.unwrap_or((0, false));
-        let writable = target.is_some_and(|(_, a)| a != Access::ReadOnly);
-        let wr = if commit && writable && full { target.map(|t| t.0) } else { None };
+        let acts = |r: &&Register| commit && full && r.access != Access::ReadOnly && !self.refuses(r, data, running);
+        let wr = target.filter(acts).map(|r| r.name);
         let image_ok = self.img_hw == self.p.hw_hash && self.img_num == self.p.numerics_hash;
-        let bell = wr == Some("DOORBELL") && !running && self.reset == Reset::Run && data as u16 != 0;
+        let bell = wr == Some("DOORBELL");
         let error = self.new_error(bell && !image_ok, i);
 
         let next_r = if i.s_arvalid && self.r.is_none() {
@@ -282,7 +296,7 @@ impl Block for Regs {
         let (go, ptw, ptr) = (self.go && !i.go_ready, self.ptw && !i.ptw_ready, self.ptr && !i.ptr_ready);
         (self.go, self.ptw, self.ptr) = (go, ptw, ptr);
         if let Some(name) = wr {
-            self.write_plain(name, data, running);
+            self.write_plain(name, data);
         }
         if bell && image_ok {
             (self.go, self.go_count) = (true, data as u16);

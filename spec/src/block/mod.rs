@@ -46,6 +46,7 @@ pub const BLOCKS: &[BlockEntry] = &[
     BlockEntry::of::<tmac::Params>(),
     BlockEntry::of::<rhe_div::Params>(),
     BlockEntry::of::<scale_norm::Params>(),
+    BlockEntry::of::<scale_mul::Params>(),
     BlockEntry::of::<norm::Params>(),
     BlockEntry::of::<resid::Params>(),
     BlockEntry::of::<xload::Params>(),
