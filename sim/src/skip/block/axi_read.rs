@@ -258,7 +258,7 @@ impl Aux {
         }
         self.a.step(job, moved);
         self.dseg.step(s.moves(DSEG).then_some(s.payload.dseg), can);
-        let dest = tritforge_spec::block::kvread::DEST;
+        let dest = tritforge_spec::block::ctrl::aux_dest::KV;
         self.kseg.step(s.moves(KSEG).then_some((Segment::LATER, dest)), k_can);
         self.outputs(p, s);
     }
