@@ -6,7 +6,7 @@
 use super::{
     ask,
     machine::{Machine, State},
-    memo::{Mask, Numbers, Piece, Place, Stores},
+    memo::{Mask, Numbers, Piece, Place, Stores, ranges, watch},
     outside::{Answer, Outside},
     parts,
     store::Store,
@@ -49,6 +49,8 @@ pub struct Engine {
     /// Pieces, and where each begins with its set.
     pieces: Vec<Piece>,
     index: Store<(u32, Place)>,
+    /// The pieces that begin there, told apart by counters.
+    starts: Vec<SmallVec<[u32; 4]>>,
     effort: Effort,
 }
 
@@ -65,6 +67,7 @@ impl Engine {
             stores: Stores::default(),
             pieces: Vec::new(),
             index: Store::default(),
+            starts: Vec::new(),
             effort: Effort::default(),
         }
     }
@@ -113,7 +116,7 @@ impl Engine {
 
     /// Forgets all pieces and states.
     pub fn forget(&mut self) {
-        (self.stores, self.pieces, self.index) = Default::default();
+        (self.stores, self.pieces, self.index, self.starts) = Default::default();
     }
 
     fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
@@ -121,9 +124,12 @@ impl Engine {
         self.machine.go(&mut self.state, &self.outside);
     }
 
-    /// Numbers the states of all parts.
-    pub(super) fn number(&mut self, state: &State, numbers: &mut Numbers) {
-        self.stores.number(state, parts::ALL, numbers);
+    /// Where `state` is.
+    pub(super) fn place(&mut self, state: &mut State) -> Place {
+        let mut place = Place::default();
+        self.stores.number(state, parts::ALL, &mut place.numbers, &mut place.counters);
+        place.look(&state.signals);
+        place
     }
 
     /// Goes from piece to piece until nothing is left to do.
@@ -133,7 +139,7 @@ impl Engine {
         }
         self.machine.canonical(&mut self.state);
         let mut place = Place::default();
-        self.stores.number(&self.state, parts::ALL, &mut place.numbers);
+        self.stores.number(&mut self.state, parts::ALL, &mut place.numbers, &mut place.counters);
         self.numbers = place.numbers;
         place.look(&self.state.signals);
         let (mut awake, mut set) = (self.state.awake, self.machine.due(&self.state));
@@ -147,6 +153,7 @@ impl Engine {
             cycle += cycles;
             quiet = if piece.summary.moved { 0 } else { quiet + cycles };
             piece.mask.put(&mut place, &piece.end);
+            piece.ranges.put(&mut place.counters);
             (awake, set) = (piece.awake, piece.after);
             if let Some(shadow) = &mut shadow {
                 let (summary, asks) = (piece.summary.clone(), piece.asks);
@@ -166,35 +173,31 @@ impl Engine {
             if piece.asks != 0 {
                 for question in questions(piece.asks) {
                     let answer = self.outside.answer(question);
-                    self.answer(&mut place.numbers, &answer);
+                    self.answer(&mut place, &answer);
                 }
             }
         }
     }
 
     /// Puts an answer into the part that asked; it has just been at work, so it is awake and in the set.
-    fn answer(&mut self, numbers: &mut Numbers, answer: &Answer) {
-        macro_rules! put {
-            ($field:ident, $part:ident, $set:ident, $value:expr) => {{
-                let number = &mut numbers[parts::$part.trailing_zeros() as usize];
-                let mut state = self.stores.$field.get(*number).clone();
-                state.$set($value);
-                *number = self.stores.$field.number(&state);
-            }};
-        }
-        match *answer {
-            Answer::Job(job) => put!(ctrl, CTRL, job_is, job),
-            Answer::Block(block) => put!(kvread, KVREAD, block_is, block),
-            Answer::Segments(segments) => put!(kvread, KVREAD, segments_are, segments),
-            Answer::Segment(segment) => put!(aux, AUX, segment_is, segment),
-            Answer::Place(place) => put!(kvwrite, KVWRITE, place_is, place),
-        }
+    fn answer(&mut self, place: &mut Place, answer: &Answer) {
+        let part = match answer {
+            Answer::Job(_) => parts::CTRL,
+            Answer::Block(_) | Answer::Segments(_) => parts::KVREAD,
+            Answer::Segment(_) => parts::AUX,
+            Answer::Place(_) => parts::KVWRITE,
+        };
+        let st = &mut self.state;
+        self.stores.load(&place.numbers, &self.numbers, &place.counters, st);
+        self.machine.answer(st, answer);
+        self.stores.number(st, part, &mut place.numbers, &mut place.counters);
+        self.numbers = place.numbers;
     }
 
     /// Makes `state` that of `place`.
     fn load(&mut self, awake: u32, place: &Place) {
         let st = &mut self.state;
-        self.stores.load(&place.numbers, &self.numbers, st);
+        self.stores.load(&place.numbers, &self.numbers, &place.counters, st);
         self.numbers = place.numbers;
         st.awake = awake;
         self.machine.begin(st, place.valid, place.ready, place.levels);
@@ -208,12 +211,21 @@ impl Engine {
         }
         let mask = Mask::new(set);
         let start = mask.of(place);
-        let at = self.index.number(&(set, start));
-        if at as usize == self.pieces.len() {
-            self.load(awake, place);
-            let piece = self.evaluate(set, mask, start)?;
-            self.pieces.push(piece);
+        let of_start = self.index.number(&(set, start)) as usize;
+        if of_start == self.starts.len() {
+            self.starts.push(SmallVec::new());
         }
+        let found = self.starts[of_start].iter().find(|&&n| self.pieces[n as usize].ranges.hold(&place.counters));
+        let at = match found {
+            Some(&at) => at,
+            None => {
+                self.load(awake, place);
+                let piece = self.evaluate(set, mask, start, place)?;
+                self.pieces.push(piece);
+                self.starts[of_start].push(self.pieces.len() as u32 - 1);
+                self.pieces.len() as u32 - 1
+            }
+        };
         if let Some(before) = before
             && self.pieces[before].next.len() < FOLLOWERS
         {
@@ -223,8 +235,9 @@ impl Engine {
     }
 
     /// Evaluates `state` to the end of a piece.
-    fn evaluate(&mut self, set: u32, mask: Mask, start: Place) -> Result<Piece, Stuck> {
+    fn evaluate(&mut self, set: u32, mask: Mask, start: Place, from: &Place) -> Result<Piece, Stuck> {
         let (machine, st) = (&self.machine, &mut self.state);
+        watch(st);
         let (mut summary, mut stepped) = (Summary::new(machine.ports()), 0);
         let mut due = machine.due(st);
         if due == 0 {
@@ -244,14 +257,17 @@ impl Engine {
         summary.finish();
         self.effort.evaluated += u64::from(summary.cycles);
         machine.canonical(st);
-        self.stores.number(st, stepped, &mut self.numbers);
-        let mut end = Place { numbers: self.numbers, ..Place::default() };
+        let ranges = ranges(st, &from.counters);
+        let mut end = Place::default();
+        self.stores.number(st, stepped, &mut self.numbers, &mut end.counters);
+        end.numbers = self.numbers;
         end.look(&st.signals);
         Ok(Piece {
             set,
             mask,
             start,
             end: mask.of(&end),
+            ranges,
             awake: st.awake,
             after: due | stepped,
             asks,

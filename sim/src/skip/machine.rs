@@ -290,7 +290,7 @@ impl Machine {
             set(&mut awake, parts::ROUTE_A, more);
         }
         if on(parts::AXI_READ) {
-            let crossing = st.axi_read.step(&self.axi_read, &st.aux, s, |p| (bit(read.ar, p), bit(read.r, p)));
+            let crossing = st.axi_read.step(&self.axi_read, &mut st.aux, s, |p| (bit(read.ar, p), bit(read.r, p)));
             set(&mut awake, parts::AXI_READ, st.axi_read.awake(&self.axi_read));
             if on(parts::AUX) {
                 st.aux.step(&self.axi_read, crossing, s, &mut asks);

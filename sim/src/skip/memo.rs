@@ -4,6 +4,9 @@
 //! levels that it holds, and they stay as they are; so a piece holds for every state in which the parts of its set are in the same
 //! states, the streams and levels at them are the same, and all other parts sleep: whatever these are in. It ends before the cycle
 //! in which one of them would wake.
+//!
+//! Counters ([`Counter`]) are apart: a piece holds for all values with which the same comparisons come out the same, and moves them
+//! by as much. So the middle of a projection is the same piece again and again.
 
 use super::{
     block::{
@@ -11,6 +14,7 @@ use super::{
     },
     machine::State,
     parts,
+    pieces::Counter,
     signals::{Signals, into, level},
     store::Store,
     summary::Summary,
@@ -22,6 +26,69 @@ use smallvec::SmallVec;
 pub const WIDTH: usize = parts::PARTS.next_multiple_of(8);
 pub type Numbers = [u32; WIDTH];
 
+/// A value for every counter of the parts; some unused ones make whole vectors.
+pub const COUNTERS: usize = 16;
+pub type Counters = [u32; COUNTERS];
+
+/// The counters of a state.
+fn counters(st: &mut State) -> impl Iterator<Item = &mut Counter> {
+    let first = st.axi_read.counters().into_iter().chain(st.aux.counters());
+    first.chain(st.tmac.counters()).chain(st.unpack.counters()).chain(st.kvread.counters()).chain(st.attn.counters())
+}
+
+/// Makes all counters of `st` forget their comparisons.
+pub fn watch(st: &mut State) {
+    counters(st).for_each(Counter::watch);
+}
+
+/// For which values of the counters, moved by how much, a piece holds that took `st` from `start` to where it is.
+pub fn ranges(st: &mut State, start: &Counters) -> Ranges {
+    let mut r = Ranges { low: *start, span: [u32::MAX; COUNTERS], delta: [0; COUNTERS] };
+    for (i, counter) in counters(st).enumerate() {
+        let (less, more) = counter.room();
+        r.low[i] = start[i].saturating_sub(less);
+        r.span[i] = start[i].saturating_add(more) - r.low[i];
+        r.delta[i] = counter.raw().wrapping_sub(start[i]);
+    }
+    r
+}
+
+/// For which values of the counters a piece holds, and how it moves them.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranges {
+    low: Counters,
+    /// Highest above `low`.
+    span: Counters,
+    delta: Counters,
+}
+
+impl Ranges {
+    /// It holds for these values.
+    #[inline(always)]
+    pub fn hold(&self, counters: &Counters) -> bool {
+        let mut all = true;
+        for (value, (low, span)) in counters.iter().zip(self.low.iter().zip(&self.span)) {
+            all &= value.wrapping_sub(*low) <= *span;
+        }
+        all
+    }
+
+    /// Moves them.
+    #[inline(always)]
+    pub fn put(&self, counters: &mut Counters) {
+        for (value, delta) in counters.iter_mut().zip(&self.delta) {
+            *value = value.wrapping_add(*delta);
+        }
+    }
+}
+
+/// Puts these values into the counters of `st`.
+fn put(st: &mut State, values: &Counters) {
+    for (counter, &value) in counters(st).zip(values) {
+        counter.put(value);
+    }
+}
+
 macro_rules! stores {
     ($($field:ident: $state:ty,)*) => {
         /// The states of every part.
@@ -31,8 +98,12 @@ macro_rules! stores {
         }
 
         impl Stores {
-            /// Numbers the states of the parts of `set`.
-            pub fn number(&mut self, st: &State, set: u32, numbers: &mut Numbers) {
+            /// Numbers the states of the parts of `set`, their counters apart.
+            pub fn number(&mut self, st: &mut State, set: u32, numbers: &mut Numbers, values: &mut Counters) {
+                for (i, counter) in counters(st).enumerate() {
+                    values[i] = counter.raw();
+                    counter.put(0);
+                }
                 let mut i = 0;
                 $(
                     if set >> i & 1 != 0 {
@@ -41,10 +112,11 @@ macro_rules! stores {
                     i += 1;
                 )*
                 debug_assert_eq!(i, parts::PARTS);
+                put(st, values);
             }
 
-            /// Puts the states with these numbers into `st`, where `there` are.
-            pub fn load(&self, numbers: &Numbers, there: &Numbers, st: &mut State) {
+            /// Puts the states with these numbers into `st`, where `there` are, and the counters.
+            pub fn load(&self, numbers: &Numbers, there: &Numbers, values: &Counters, st: &mut State) {
                 let mut i = 0;
                 $(
                     if numbers[i] != there[i] {
@@ -53,6 +125,7 @@ macro_rules! stores {
                     i += 1;
                 )*
                 debug_assert_eq!(i, parts::PARTS);
+                put(st, values);
             }
         }
     };
@@ -91,6 +164,7 @@ pub struct Place {
     pub valid: u64,
     pub ready: u64,
     pub levels: u32,
+    pub counters: Counters,
 }
 
 impl Place {
@@ -110,7 +184,7 @@ impl Mask {
         const REPORTED: u32 = level::ARRAY_BUSY | level::WAIT_W | level::WAIT_ACT | level::WAIT_OUT | level::ATTN_BUSY;
         let streams = parts::streams(set) | 1 << into("attn", "kv");
         let numbers = std::array::from_fn(|i| if set >> i & 1 != 0 { u32::MAX } else { 0 });
-        Self(Place { numbers, valid: streams, ready: streams, levels: parts::levels(set) | REPORTED })
+        Self(Place { numbers, valid: streams, ready: streams, levels: parts::levels(set) | REPORTED, counters: [0; COUNTERS] })
     }
 
     /// `place` with all else cleared.
@@ -122,6 +196,7 @@ impl Mask {
             valid: place.valid & m.valid,
             ready: place.ready & m.ready,
             levels: place.levels & m.levels,
+            counters: [0; COUNTERS],
         }
     }
 
@@ -146,6 +221,7 @@ pub struct Piece {
     /// Where it begins and ends, as far as they belong to the set.
     pub start: Place,
     pub end: Place,
+    pub ranges: Ranges,
     /// The parts that are awake at its end, and the set of the piece after it.
     pub awake: u32,
     pub after: u32,
@@ -162,6 +238,6 @@ impl Piece {
     /// It begins in `place`, where the parts of `set` are about to go on.
     #[inline(always)]
     pub fn begins(&self, set: u32, place: &Place) -> bool {
-        self.set == set && self.mask.of(place) == self.start
+        self.set == set && self.mask.of(place) == self.start && self.ranges.hold(&place.counters)
     }
 }

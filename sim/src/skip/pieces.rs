@@ -120,6 +120,127 @@ impl Fifo {
     }
 }
 
+/// A number that the machine only compares and moves by steps. It keeps by how much it could have been less or more since
+/// [`Counter::watch`] with every comparison coming out the same: what followed holds for all those values, moved by as much.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    value: u32,
+    less: u32,
+    more: u32,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl PartialEq for Counter {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Counter {}
+
+impl std::hash::Hash for Counter {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
+}
+
+impl Counter {
+    pub fn new(value: u32) -> Self {
+        Self { value, less: u32::MAX, more: u32::MAX }
+    }
+    /// The number, for those who keep it beside the room that [`Counter::room`] tells of.
+    #[inline(always)]
+    pub fn raw(&self) -> u32 {
+        self.value
+    }
+    /// Forgets all comparisons.
+    #[inline(always)]
+    pub fn watch(&mut self) {
+        (self.less, self.more) = (u32::MAX, u32::MAX);
+    }
+    /// By how much it could have been less, and more, when the comparisons were made.
+    #[inline(always)]
+    pub fn room(&self) -> (u32, u32) {
+        (self.less, self.more)
+    }
+    /// It is `n` or more.
+    #[inline(always)]
+    pub fn at_least(&mut self, n: u32) -> bool {
+        let yes = self.value >= n;
+        if yes {
+            self.less = self.less.min(self.value - n);
+        } else {
+            self.more = self.more.min(n - 1 - self.value);
+        }
+        yes
+    }
+    /// It is `n`.
+    #[inline(always)]
+    pub fn is(&mut self, n: u32) -> bool {
+        self.at_least(n) && !self.at_least(n + 1)
+    }
+    /// The number itself, so no other would do.
+    #[inline(always)]
+    pub fn exact(&mut self) -> u32 {
+        (self.less, self.more) = (0, 0);
+        self.value
+    }
+    /// Becomes `n` whatever it was, so from here on it does not move with what it was.
+    #[inline(always)]
+    pub fn set(&mut self, n: u32) {
+        *self = Self { value: n, less: 0, more: 0 };
+    }
+    /// Moves it.
+    #[inline(always)]
+    pub fn step(&mut self, up: u32, down: u32) {
+        self.value = self.value + up - down;
+    }
+    /// Puts in a number that was taken out.
+    #[inline(always)]
+    pub fn put(&mut self, value: u32) {
+        self.value = value;
+    }
+}
+
+/// [`Fifo`] whose level is a [`Counter`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DeepFifo {
+    pub memory: Counter,
+    fetched: bool,
+}
+
+impl DeepFifo {
+    /// It offers a word in this cycle.
+    #[inline(always)]
+    pub fn valid(&mut self, depth: usize) -> bool {
+        if depth > DISTRIBUTED_DEPTH { self.fetched } else { self.memory.at_least(1) }
+    }
+    /// Nothing changes as long as no word moves in or out.
+    #[inline(always)]
+    pub fn settled(&mut self, depth: usize) -> bool {
+        depth <= DISTRIBUTED_DEPTH || self.fetched || !self.memory.at_least(1)
+    }
+    /// The clock edge; whether a word left.
+    #[inline(always)]
+    pub fn step(&mut self, depth: usize, in_valid: bool, out_ready: bool) -> bool {
+        let push = in_valid && !self.memory.at_least(depth as u32 - self.fetched as u32);
+        let left = out_ready && self.valid(depth);
+        let mut down = left;
+        if depth > DISTRIBUTED_DEPTH {
+            self.fetched &= !left;
+            down = !self.fetched && self.memory.at_least(1);
+            self.fetched |= down;
+        }
+        self.memory.step(push as u32, down as u32);
+        left
+    }
+}
+
 /// A pipeline of up to 64 registers that never waits: bit i is the register i + 1 of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pipe(u64);

@@ -3,7 +3,7 @@
 use super::{
     engine::{Engine, questions},
     machine::State,
-    memo::{Numbers, Place},
+    memo::Place,
     outside::Outside,
     parts,
     summary::Summary,
@@ -44,15 +44,16 @@ impl Shadow {
         if asks != asked {
             return said(&format!("remembered questions {asked}, evaluated {asks}"));
         }
-        let mut numbers = Numbers::default();
-        engine.number(&self.state, &mut numbers);
-        let parts: Vec<usize> = (0..parts::PARTS).filter(|&i| numbers[i] != place.numbers[i]).collect();
+        let here = engine.place(&mut self.state);
+        let parts: Vec<usize> = (0..parts::PARTS).filter(|&i| here.numbers[i] != place.numbers[i]).collect();
         if !parts.is_empty() {
             return said(&format!("the states of parts {parts:?} differ"));
         }
-        let s = &self.state.signals;
-        if (s.valid, s.ready, s.levels) != (place.valid, place.ready, place.levels) {
-            let (valid, ready, levels) = (s.valid ^ place.valid, s.ready ^ place.ready, s.levels ^ place.levels);
+        if here.counters != place.counters {
+            return said(&format!("counters {:?} are {:?}", place.counters, here.counters));
+        }
+        if here != *place {
+            let (valid, ready, levels) = (here.valid ^ place.valid, here.ready ^ place.ready, here.levels ^ place.levels);
             return said(&format!("valid {valid:#x}, ready {ready:#x}, levels {levels:#x} differ"));
         }
         for question in questions(asks) {

@@ -1,7 +1,7 @@
 //! Timing of `attn`.
 
 use crate::skip::{
-    pieces::{Count, Fifo, Pipe, Skid, word},
+    pieces::{Count, Counter, Fifo, Pipe, Skid, word},
     signals::{KvWord, Signals, from, into, level},
 };
 use tritforge_spec::block::attn::{self, KIND_HEADER, KIND_K, KIND_SCALES, KIND_V, PRODUCT_STAGE, SCORE_DEPTH};
@@ -47,9 +47,10 @@ pub struct Attn {
     run: bool,
     tokens: u8,
     vectors: u32,
-    positions: u8,
+    /// Positions of the block, and those left of its K or V.
+    positions: Counter,
+    left: Counter,
     last: bool,
-    pos: u8,
     word: u16,
     head: u16,
     token: u8,
@@ -68,6 +69,11 @@ pub struct Attn {
 }
 
 impl Attn {
+    /// The counters.
+    pub fn counters(&mut self) -> [&mut Counter; 2] {
+        [&mut self.positions, &mut self.left]
+    }
+
     fn takes(&self) -> bool {
         self.run
             && self.kv.peek().is_some_and(|w| match w.kind {
@@ -84,12 +90,12 @@ impl Attn {
             return false;
         }
         self.word = 0;
-        self.pos += 1;
-        let end = self.pos == self.positions;
-        if end {
-            self.pos = 0;
+        if self.left.at_least(2) {
+            self.left.step(0, 1);
+            return false;
         }
-        end
+        self.left.set(self.positions.exact());
+        true
     }
 
     /// One cycle of the accumulators' leaving; whether a beat moves into the output register.
@@ -129,13 +135,14 @@ impl Attn {
         if take_kv {
             match word_in.kind {
                 KIND_HEADER => {
-                    (self.positions, self.last) = (word_in.positions, word_in.last);
-                    (self.pos, self.word) = (0, 0);
+                    self.positions.set(word_in.positions.into());
+                    self.left.set(word_in.positions.into());
+                    (self.last, self.word) = (word_in.last, 0);
                 }
                 KIND_SCALES => {}
                 KIND_K => {
                     score = self.word + 1 == p.kv_words;
-                    score_last = score && self.last && self.pos + 1 == self.positions;
+                    score_last = score && self.last && self.left.is(1);
                     self.advance(p);
                 }
                 KIND_V.. => {

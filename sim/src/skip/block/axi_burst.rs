@@ -1,13 +1,14 @@
 //! Timing of `axi_burst`: a segment becomes bursts that end at multiples of the burst length.
 
-use crate::skip::pieces::{Segment, Skid};
+use crate::skip::pieces::{Counter, Segment, Skid};
 
 /// State.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Bursts {
     seg: Skid<Segment>,
-    /// Offset modulo the burst length, and beats that are in no burst yet.
-    act: Option<(u16, u32)>,
+    /// Offset modulo the burst length of the segment under way, and its beats that are in no burst yet; 0 without one.
+    act: Option<u16>,
+    pub left: Counter,
     out: Option<u16>,
 }
 
@@ -21,12 +22,13 @@ impl Bursts {
     }
     /// It has begun a segment that nobody has asked for.
     pub fn asks(&self) -> bool {
-        self.act.is_some_and(|(_, left)| left == Segment::LATER.beats)
+        self.act.is_some() && self.left.raw() == Segment::LATER.beats
     }
     /// What the oldest segment is that nobody asked for.
     pub fn segment_is(&mut self, segment: Segment) {
         if self.asks() {
-            self.act = Some((segment.off, segment.beats));
+            self.act = Some(segment.off);
+            self.left.set(segment.beats);
         } else if let Some(oldest) = self.seg.words().iter_mut().find(|s| s.later()) {
             *oldest = segment;
         }
@@ -44,18 +46,24 @@ impl Bursts {
     /// The clock edge.
     pub fn step(&mut self, burst: u16, seg: Option<Segment>, burst_ready: bool) {
         let advance = self.out.is_none() || burst_ready;
-        let cut = self.act.map(|(off, left)| {
+        let cut = self.act.map(|off| {
             let room = u32::from(burst - off);
-            (room.min(left), left <= room)
+            let last = !self.left.at_least(room + 1);
+            (if last { self.left.exact() } else { room }, last)
         });
         let take = cut.is_none_or(|(_, last)| advance && last);
         if advance {
             self.out = cut.map(|(beats, _)| beats as u16);
         }
         if take {
-            self.act = self.seg.peek().filter(|s| s.beats != 0).map(|s| (s.off, s.beats));
-        } else if advance && let (Some((_, left)), Some((beats, _))) = (self.act, cut) {
-            self.act = Some((0, left - beats));
+            let next = self.seg.peek().filter(|s| s.beats != 0);
+            if self.act.is_some() || next.is_some() {
+                self.left.set(next.map_or(0, |s| s.beats));
+            }
+            self.act = next.map(|s| s.off);
+        } else if advance && let Some((beats, _)) = cut {
+            self.act = Some(0);
+            self.left.step(0, beats);
         }
         self.seg.step(seg, take);
     }

@@ -4,7 +4,7 @@
 use super::axi_burst::Bursts;
 use crate::skip::{
     ask,
-    pieces::{Fifo, Segment, Skid},
+    pieces::{Counter, DeepFifo, Segment, Skid},
     signals::{Signals, from, into},
 };
 use smallvec::SmallVec;
@@ -26,27 +26,28 @@ pub struct Port {
     /// Beats of the burst on AR.
     ar: Option<u16>,
     flight: u16,
-    w_space: u32,
+    w_space: Counter,
     /// Bursts in flight, oldest first: auxiliary, beats.
     order: SmallVec<[(bool, u16); 8]>,
     /// The registered R channel holds a beat.
     r: bool,
     r_index: u16,
-    wfifo: Fifo,
+    wfifo: DeepFifo,
 }
 
 /// The auxiliary side of one port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct AuxPort {
     burst: Bursts,
-    space: u32,
-    fifo: Fifo,
+    space: Counter,
+    fifo: DeepFifo,
 }
 
 impl AuxPort {
     /// Beats of the burst that it asks AR for.
-    fn wants(&self) -> Option<u16> {
-        self.burst.peek().filter(|&b| self.space >= u32::from(b))
+    #[inline(always)]
+    fn wants(&mut self) -> Option<u16> {
+        self.burst.peek().filter(|&b| self.space.at_least(b.into()))
     }
 }
 
@@ -63,11 +64,12 @@ impl Port {
     fn aux_beat(&self) -> bool {
         self.r && self.order.first().is_some_and(|o| o.0)
     }
-    fn w_wants(&self) -> Option<u16> {
-        self.wburst.peek().filter(|&b| self.w_space >= u32::from(b))
+    #[inline(always)]
+    fn w_wants(&mut self) -> Option<u16> {
+        self.wburst.peek().filter(|&b| self.w_space.at_least(b.into()))
     }
     /// It may go on although no stream moves.
-    fn awake(&self, p: &axi_read_port::Params) -> bool {
+    fn awake(&mut self, p: &axi_read_port::Params) -> bool {
         let under_way = self.ar.is_some() || self.flight != 0 || self.r;
         under_way || self.wburst.pending() || self.w_wants().is_some() || !self.wfifo.settled(p.w_depth)
     }
@@ -95,7 +97,7 @@ impl Port {
             to_w = !aux;
         }
         let w_left = self.wfifo.step(p.w_depth, to_w, w_ready);
-        self.w_space = self.w_space - u32::from(take_w.unwrap_or(0)) + w_left as u32;
+        self.w_space.step(w_left as u32, take_w.unwrap_or(0).into());
         self.flight = self.flight + take.is_some() as u16 - done as u16;
         if self.ar.is_none() || ar_ready {
             self.ar = take;
@@ -112,28 +114,47 @@ impl Port {
     }
 }
 
-/// Segments of one stream that are handed to the ports: beats and dest, and how far the oldest is delivered.
+/// Segments of one stream that are handed to the ports: beats and dest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Delivery {
+    /// Beats that are left of the oldest, and its dest.
+    left: Counter,
+    oldest: Option<u8>,
+    /// Those behind it.
     queue: SmallVec<[(u32, u8); SEGMENTS]>,
-    index: u32,
 }
 
 impl Delivery {
     fn ready(&self) -> bool {
-        self.queue.len() < SEGMENTS
+        self.queue.len() + (self.oldest.is_some() as usize) < SEGMENTS
     }
+    /// What the oldest segment is that nobody asked for.
+    fn segment_is(&mut self, segment: Segment) {
+        if self.oldest.is_some() && self.left.raw() == Segment::LATER.beats {
+            self.left.set(segment.beats);
+        } else if let Some(oldest) = self.queue.iter_mut().find(|q| q.0 == Segment::LATER.beats) {
+            oldest.0 = segment.beats;
+        }
+    }
+    #[inline(always)]
     fn step(&mut self, job: Option<(Segment, u8)>, moved: bool) {
         let push = job.filter(|(seg, _)| seg.beats != 0 && self.ready());
-        if moved {
-            self.index += 1;
-            if self.queue.first().is_some_and(|q| q.0 == self.index) {
-                self.queue.remove(0);
-                self.index = 0;
+        if moved && self.oldest.is_some() {
+            if self.left.at_least(2) {
+                self.left.step(0, 1);
+            } else {
+                let next = if self.queue.is_empty() { None } else { Some(self.queue.remove(0)) };
+                self.left.set(next.map_or(0, |n| n.0));
+                self.oldest = next.map(|n| n.1);
             }
         }
         if let Some((seg, dest)) = push {
-            self.queue.push((seg.beats, dest));
+            if self.oldest.is_none() {
+                self.left.set(seg.beats);
+                self.oldest = Some(dest);
+            } else {
+                self.queue.push((seg.beats, dest));
+            }
         }
     }
 }
@@ -165,8 +186,14 @@ pub struct Crossing {
 impl AxiRead {
     /// `ports` may be less than the hardware's where all ports do the same.
     pub fn new(p: &Params, ports: usize) -> Self {
-        let port = Port { w_space: p.port.w_depth as u32, ..Port::default() };
+        let port = Port { w_space: Counter::new(p.port.w_depth as u32), ..Port::default() };
         Self { wseg: Skid::default(), w: Delivery::default(), ports: SmallVec::from_elem(port, ports) }
+    }
+
+    /// The counters of the only port, and of the stream.
+    pub fn counters(&mut self) -> [&mut Counter; 4] {
+        let port = &mut self.ports[0];
+        [&mut port.wfifo.memory, &mut port.w_space, &mut port.wburst.left, &mut self.w.left]
     }
 
     /// A beat of this cycle is for the auxiliary side.
@@ -176,8 +203,8 @@ impl AxiRead {
     }
 
     /// It may go on although no stream moves and the auxiliary side asks for nothing.
-    pub fn awake(&self, p: &Params) -> bool {
-        self.w_can() && self.wseg.valid() || self.ports.iter().any(|q| q.awake(&p.port))
+    pub fn awake(&mut self, p: &Params) -> bool {
+        self.w_can() && self.wseg.valid() || self.ports.iter_mut().any(|q| q.awake(&p.port))
     }
 
     fn w_can(&self) -> bool {
@@ -186,12 +213,12 @@ impl AxiRead {
 
     /// The clock edge; `axi(i)`: AR accepted, a beat of R passes.
     #[inline(always)]
-    pub fn step(&mut self, p: &Params, aux: &Aux, s: &mut Signals, axi: impl Fn(usize) -> (bool, bool)) -> Crossing {
+    pub fn step(&mut self, p: &Params, aux: &mut Aux, s: &mut Signals, axi: impl Fn(usize) -> (bool, bool)) -> Crossing {
         let w_move = s.moves(W);
         let w_can = self.w_can();
         let job = self.wseg.peek().filter(|_| w_can);
         let mut crossing = Crossing::default();
-        for (i, (port, aux)) in self.ports.iter_mut().zip(&aux.ports).enumerate() {
+        for (i, (port, aux)) in self.ports.iter_mut().zip(&mut aux.ports).enumerate() {
             crossing.beats |= (port.aux_beat() as u32) << i;
             crossing.taken |= (port.step(&p.port, job.map(|j| j.0), w_move, aux.wants(), axi(i)) as u32) << i;
         }
@@ -203,26 +230,32 @@ impl AxiRead {
 
     /// Drives the outputs.
     #[inline(always)]
-    pub fn outputs(&self, p: &Params, s: &mut Signals) {
+    pub fn outputs(&mut self, p: &Params, s: &mut Signals) {
         s.accept(WSEG, self.wseg.ready());
-        let w = self.w.queue.first().filter(|_| self.ports.iter().all(|q| q.wfifo.valid(p.port.w_depth)));
+        let w = self.w.oldest.filter(|_| self.ports.iter_mut().all(|q| q.wfifo.valid(p.port.w_depth)));
         s.offer(W, w.is_some());
-        s.payload.w_dest = w.map_or(0, |w| w.1);
+        s.payload.w_dest = w.unwrap_or(0);
     }
 }
 
 impl Aux {
     /// `ports` may be less than the hardware's where all ports do the same.
     pub fn new(p: &Params, ports: usize) -> Self {
-        let port = AuxPort { space: p.port.x_depth as u32, ..AuxPort::default() };
+        let port = AuxPort { space: Counter::new(p.port.x_depth as u32), ..AuxPort::default() };
         let seg = Skid::default();
         Self { dseg: seg, kseg: seg, a: Delivery::default(), ports: SmallVec::from_elem(port, ports) }
     }
 
+    /// As [`AxiRead::counters`].
+    pub fn counters(&mut self) -> [&mut Counter; 4] {
+        let port = &mut self.ports[0];
+        [&mut port.fifo.memory, &mut port.space, &mut port.burst.left, &mut self.a.left]
+    }
+
     /// It may go on although no stream moves and no beat comes.
-    pub fn awake(&self, p: &Params) -> bool {
-        let port = |q: &AuxPort| q.burst.pending() || q.wants().is_some() || !q.fifo.settled(p.port.x_depth);
-        self.can() && (self.dseg.valid() || self.kseg.valid()) || self.ports.iter().any(port)
+    pub fn awake(&mut self, p: &Params) -> bool {
+        let port = |q: &mut AuxPort| q.burst.pending() || q.wants().is_some() || !q.fifo.settled(p.port.x_depth);
+        self.can() && (self.dseg.valid() || self.kseg.valid()) || self.ports.iter_mut().any(port)
     }
 
     fn can(&self) -> bool {
@@ -234,9 +267,7 @@ impl Aux {
         for port in &mut self.ports {
             port.burst.segment_is(segment);
         }
-        if let Some(oldest) = self.a.queue.iter_mut().find(|q| q.0 == Segment::LATER.beats) {
-            oldest.0 = segment.beats;
-        }
+        self.a.segment_is(segment);
     }
 
     /// The clock edge; what is asked for goes to `asks`.
@@ -250,7 +281,7 @@ impl Aux {
             let taken = crossing.taken >> i & 1 != 0;
             let beats = if taken { port.burst.peek().unwrap_or(0) } else { 0 };
             let left = port.fifo.step(p.port.x_depth, crossing.beats >> i & 1 != 0, moved);
-            port.space = port.space - u32::from(beats) + left as u32;
+            port.space.step(left as u32, beats.into());
             port.burst.step(p.port.burst as u16, job.map(|j| j.0), taken);
             if port.burst.asks() {
                 *asks |= ask::SEGMENT;
@@ -265,11 +296,11 @@ impl Aux {
 
     /// Drives the outputs.
     #[inline(always)]
-    pub fn outputs(&self, p: &Params, s: &mut Signals) {
+    pub fn outputs(&mut self, p: &Params, s: &mut Signals) {
         s.accept(DSEG, self.dseg.ready());
         s.accept(KSEG, self.kseg.ready());
-        let a = self.a.queue.first().filter(|_| self.ports.iter().all(|q| q.fifo.valid(p.port.x_depth)));
+        let a = self.a.oldest.filter(|_| self.ports.iter_mut().all(|q| q.fifo.valid(p.port.x_depth)));
         s.offer(A, a.is_some());
-        s.payload.a_dest = a.map_or(0, |a| a.1);
+        s.payload.a_dest = a.unwrap_or(0);
     }
 }

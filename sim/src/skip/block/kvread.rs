@@ -3,7 +3,7 @@
 
 use crate::skip::{
     ask,
-    pieces::{Count, Skid, word},
+    pieces::{Count, Counter, Skid, word},
     signals::{KvWord, Signals, from, into, level},
 };
 use tritforge_spec::{
@@ -62,8 +62,11 @@ enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Pass {
     segments: Option<(Stage, Segments)>,
-    block: Block,
+    /// Of the block under way.
+    memory: bool,
+    end: bool,
     part: u8,
+    /// Words issued of its scales.
     word: u32,
 }
 
@@ -73,6 +76,9 @@ pub struct KvRead {
     cmd: Skid<u8>,
     input: Count,
     pass: Option<Pass>,
+    /// Of the block under way: its positions, and words left of its K or V.
+    positions: Counter,
+    left: Counter,
     output: Option<KvWord>,
 }
 
@@ -111,7 +117,8 @@ impl KvRead {
     /// The block that was asked for.
     pub fn block_is(&mut self, block: Block) {
         if let Some(pass) = &mut self.pass {
-            pass.block = block;
+            (pass.memory, pass.end) = (block.memory, block.end);
+            self.positions.set(block.positions.into());
         }
     }
 
@@ -124,35 +131,46 @@ impl KvRead {
 
     /// The word that is issued next, if its data are there; whether it comes from `in`.
     fn issue(&self, pass: &Pass, complete: bool) -> Option<bool> {
-        if !pass.block.memory && !complete {
+        if !pass.memory && !complete {
             return None;
         }
-        if pass.part == KIND_HEADER || !pass.block.memory {
+        if pass.part == KIND_HEADER || !pass.memory {
             return Some(false);
         }
         self.input.valid().then_some(true)
     }
 
     /// Counts one issued word; whether it was the last of its block.
-    fn advance(k: &Params, pass: &mut Pass) -> bool {
-        let words = match pass.part {
-            KIND_HEADER => 1,
-            KIND_SCALES => k.scale_words,
-            _ => u32::from(pass.block.positions) * k.vector_words,
-        };
-        pass.word += 1;
-        if pass.word < words {
-            return false;
+    #[inline(always)]
+    fn advance(&mut self, k: &Params) -> bool {
+        let Some(pass) = &mut self.pass else { return false };
+        match pass.part {
+            KIND_HEADER => pass.part = KIND_SCALES,
+            KIND_SCALES => {
+                pass.word += 1;
+                if pass.word == k.scale_words {
+                    (pass.word, pass.part) = (0, KIND_K);
+                    self.left.set(self.positions.exact() * k.vector_words);
+                }
+            }
+            _ if self.left.at_least(2) => self.left.step(0, 1),
+            KIND_K => {
+                pass.part = KIND_V;
+                self.left.set(self.positions.exact() * k.vector_words);
+            }
+            _ => {
+                pass.part = KIND_HEADER;
+                self.left.set(0);
+                self.positions.set(0);
+                return true;
+            }
         }
-        pass.word = 0;
-        let end = pass.part == KIND_V;
-        pass.part = match pass.part {
-            KIND_HEADER => KIND_SCALES,
-            KIND_SCALES => KIND_K,
-            KIND_K => KIND_V,
-            _ => KIND_HEADER,
-        };
-        end
+        false
+    }
+
+    /// The counters.
+    pub fn counters(&mut self) -> [&mut Counter; 2] {
+        [&mut self.positions, &mut self.left]
     }
 
     /// A command waits.
@@ -181,14 +199,12 @@ impl KvRead {
             };
         }
         let take_input = issued.is_some_and(|(_, from_input)| from_input);
-        if let (Some((before, _)), Some(pass)) = (issued, &mut self.pass) {
-            self.output = Some(KvWord {
-                kind: before.part,
-                positions: if before.part == KIND_HEADER { before.block.positions } else { 0 },
-                last: before.part == KIND_HEADER && !before.block.memory,
-            });
-            if Self::advance(k, pass) {
-                finished = pass.block.end;
+        if let Some((pass, _)) = issued {
+            let header = pass.part == KIND_HEADER;
+            let positions = if header { self.positions.exact() as u8 } else { 0 };
+            self.output = Some(KvWord { kind: pass.part, positions, last: header && !pass.memory });
+            if self.advance(k) {
+                finished = pass.end;
                 if !finished {
                     *asks |= ask::BLOCK;
                 }
@@ -202,7 +218,7 @@ impl KvRead {
             self.pass = self.cmd.peek().map(|n| {
                 *asks |= ask::BLOCK | ask::SEGMENTS;
                 scales = Some(2 * k.kv_heads * u32::from(n));
-                Pass { segments: None, block: Block::default(), part: KIND_HEADER, word: 0 }
+                Pass { segments: None, memory: false, end: false, part: KIND_HEADER, word: 0 }
             });
         }
         self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), take_cmd);
