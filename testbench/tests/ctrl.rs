@@ -1,6 +1,9 @@
 //! `ctrl`: model and RTL in lockstep; every command of every pass in order, refused descriptors, and the cycles of a pass.
 
-use tritforge_sim::block::ctrl::{Ctrl, In, Out};
+use tritforge_sim::{
+    block::ctrl::{Ctrl, In, Out},
+    clocked::{Block, PowerUp},
+};
 use tritforge_spec::{
     bits::Bits,
     block::{
@@ -240,4 +243,92 @@ fn a_pass_takes_the_stated_cycles() {
     assert_eq!(run.cycles_out("wseg"), [6, 7, 8, 9, 10]);
     assert_eq!(run.cycles_out("dseg")[1], 14);
     assert_eq!(run.cycles_out("xstore"), [14 + ISSUE_CYCLES - 1]);
+}
+
+/// The longest distance between cycles in which something moves, and the number of movements, from the doorbell to the end of the
+/// passes, with peers that answer after `wait` cycles of being asked. `finished` is seen in place of the end, a cycle later.
+fn movements(p: &Params, passes: u16, wait: u64) -> (u64, u64) {
+    let s = stimulus(p, 3);
+    let mut ctrl = Ctrl::new(p, PowerUp::Zero);
+    ctrl.step(&In { rst: true, ..In::default() });
+    // Cycles for which each peer has been asked; words asked for, and sent.
+    let mut asked = [0u64; 16];
+    let (mut desc, mut consts, mut desc_sent, mut consts_sent) = (0, 0, 0, 0);
+    let (mut cycle, mut last, mut longest, mut moves) = (0, 0, 0, 0);
+    let mut finished = 0;
+    while finished < u64::from(passes) {
+        let o = ctrl.out();
+        let mut i = In { go_valid: cycle == 0, go_ptr: 8, go_count: passes, ..In::default() };
+        let mut answer = |peer: usize, is_asked: bool| {
+            let now = is_asked && asked[peer] == wait;
+            asked[peer] = if is_asked && !now { asked[peer] + 1 } else { 0 };
+            now
+        };
+        i.dseg_ready = answer(0, o.dseg_valid);
+        i.wseg_ready = answer(1, o.wseg_valid);
+        i.xload_ready = answer(2, o.xload_valid);
+        i.norm_ready = answer(3, o.norm_valid);
+        i.resid_ready = answer(4, o.resid_valid);
+        i.unpack_ready = answer(5, o.unpack_valid);
+        i.tmac_ready = answer(6, o.tmac_valid);
+        i.rope_ready = answer(7, o.rope_valid);
+        i.headq_ready = answer(8, o.headq_valid);
+        i.kvwrite_ready = answer(9, o.kvwrite_valid);
+        i.kvread_ready = answer(10, o.kvread_valid);
+        i.attn_ready = answer(11, o.attn_valid);
+        i.xstore_ready = answer(12, o.xstore_valid);
+        i.desc_valid = answer(13, o.desc_ready && desc_sent < desc);
+        i.const_valid = answer(14, o.const_ready && consts_sent < consts);
+        let quiet = answer(15, o.busy && !o.xstore_valid);
+        (i.xstore_idle, i.kvwrite_idle, i.write_idle) = (quiet, quiet, quiet);
+        i.desc_data = s.desc[desc_sent.min(s.desc.len() - 1)].clone();
+        i.const_data = s.consts[consts_sent.min(s.consts.len() - 1)].clone();
+        desc += if i.dseg_ready && o.dseg_dest == 0 { p.desc_words() } else { 0 };
+        consts += if i.wseg_ready && o.wseg_dest == 0 { p.desc_words() } else { 0 };
+        desc_sent += usize::from(i.desc_valid);
+        consts_sent += usize::from(i.const_valid);
+        finished += u64::from(o.finished);
+        let moved = [
+            i.dseg_ready,
+            i.wseg_ready,
+            i.xload_ready,
+            i.norm_ready,
+            i.resid_ready,
+            i.unpack_ready,
+            i.tmac_ready,
+            i.rope_ready,
+            i.headq_ready,
+            i.kvwrite_ready,
+            i.kvread_ready,
+            i.attn_ready,
+            i.xstore_ready,
+            i.desc_valid,
+            i.const_valid,
+            o.finished,
+        ];
+        moves += moved.iter().filter(|&&m| m).count() as u64;
+        if moved.contains(&true) || i.go_valid {
+            longest = longest.max(cycle - last);
+            last = cycle;
+        }
+        ctrl.step(&i);
+        cycle += 1;
+        assert!(cycle < 1000 * (wait + 10), "the run does not end");
+    }
+    (longest, moves)
+}
+
+#[test]
+fn with_every_peer_late_the_bound_on_progress_is_reached_and_not_exceeded() {
+    for word_bits in [128, 256, 512, 1024] {
+        let p = Params { word_bits, ..Params::examples()[0].clone() };
+        for wait in [1, 3, 100] {
+            let bound = p.progress_bound(wait);
+            // One pass: the fetch machine has nothing more to ask for after the last segment, while the other gets its constants.
+            assert_eq!(movements(&p, 1, wait), (bound, p.moves_of_pass()), "{word_bits} bits, peers {wait} cycles late");
+            let (longest, moves) = movements(&p, 3, wait);
+            assert!(longest <= bound, "{word_bits} bits, peers {wait} cycles late: {longest}, bound {bound}");
+            assert_eq!(moves, 3 * p.moves_of_pass());
+        }
+    }
 }

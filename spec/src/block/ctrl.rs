@@ -56,6 +56,8 @@ numbers! {
 pub const COUNT_BITS: usize = 16;
 /// Bits of an epsilon term: two words.
 pub const EPS_BITS: usize = 64;
+/// Weight segments of a pass.
+pub const SEGMENTS: u64 = 5;
 /// Cycles that a pass spends on issuing its fifteen commands when every block is ready.
 pub const ISSUE_CYCLES: u64 = 15;
 
@@ -63,6 +65,19 @@ impl Params {
     /// Super-words of a descriptor, and of the constants (64 bytes each).
     pub fn desc_words(&self) -> usize {
         (descriptor::BYTES * 8).div_ceil(self.word_bits)
+    }
+    /// Movements of a pass on `ctrl`'s streams: the request of its descriptor and its words, five segments, the words of its
+    /// constants, the commands, and the end.
+    pub fn moves_of_pass(&self) -> u64 {
+        1 + self.desc_words() as u64 + SEGMENTS + self.desc_words() as u64 + ISSUE_CYCLES + 1
+    }
+    /// While `busy`, something moves at least once in this many cycles, when no peer lets `ctrl` wait for more than `wait` cycles on
+    /// end: the wait, the movement, and what `ctrl` itself takes after the last segment (push, slot to job, and the constants that
+    /// already stand in its skid: one word, two where a record has exactly two, as a third finds room only after the first has gone).
+    /// Proven for any `wait` (docs/formal.md).
+    pub fn progress_bound(&self, wait: u64) -> u64 {
+        let held = if self.desc_words() == 2 { 2 } else { 1 };
+        wait + 1 + 2 + held
     }
     /// Super-words of one layer segment.
     pub fn layer_words(&self) -> usize {

@@ -72,9 +72,10 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
     }
     let set: String = design.params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
     let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", design.top) };
+    // Outputs that no property reads are no outputs to the solver: what feeds only them goes with them.
     let script = format!(
-        "read_verilog -formal -sv {defines}{}; {chparam}hierarchy -check -top {top}; proc; flatten; prep; async2sync; dffunmap; \
-         write_smt2 -wires f.smt2",
+        "read_verilog -formal -sv {defines}{}; {chparam}hierarchy -check -top {top}; proc; flatten; prep; delete -output w:*; \
+         opt_clean -purge; async2sync; dffunmap; write_smt2 -wires f.smt2",
         names.join(" "),
         defines = macros.iter().map(|m| format!("-D {m} ")).collect::<String>(),
         top = design.top
@@ -86,7 +87,8 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
 
 fn check(smtbmc: &Tool, dir: &PathBuf, steps: usize, induction: bool) -> Result<bool> {
     let mut command = Command::new(&smtbmc.path);
-    command.current_dir(dir).args(["-s", "z3", "-t", &steps.to_string()]);
+    // Unrolled: z3 may spend minutes on instantiating the functions of a wide module otherwise.
+    command.current_dir(dir).args(["-s", "z3", "--unroll", "-t", &steps.to_string()]);
     if induction {
         command.arg("-i");
     }
