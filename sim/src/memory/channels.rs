@@ -14,7 +14,11 @@ struct Pace {
 impl Pace {
     /// The first cycle in which a beat may pass.
     fn from(&self, config: &MemConfig) -> u64 {
-        self.free.div_ceil(config.rate().0)
+        // The common rate of a beat a cycle needs no division.
+        match config.rate().0 {
+            1 => self.free,
+            beats => self.free.div_ceil(beats),
+        }
     }
 
     /// A beat passed in `cycle`.

@@ -6,7 +6,7 @@
 use super::{
     ask,
     machine::{Machine, State},
-    memo::{Mask, Numbers, Piece, Place, Stores, ranges, watch},
+    memo::{Masks, Numbers, Piece, Place, Stores, ranges, watch},
     outside::{Answer, Outside},
     parts,
     store::Store,
@@ -48,7 +48,10 @@ pub struct Engine {
     stores: Stores,
     /// Pieces, and where each begins with its set.
     pieces: Vec<Piece>,
+    masks: Masks,
     index: Store<(u32, Place)>,
+    /// `state` is where the run is, and its signals too.
+    there: bool,
     /// The pieces that begin there, told apart by counters.
     starts: Vec<SmallVec<[u32; 4]>>,
     effort: Effort,
@@ -66,7 +69,9 @@ impl Engine {
             numbers: Numbers::default(),
             stores: Stores::default(),
             pieces: Vec::new(),
+            masks: Masks::default(),
             index: Store::default(),
+            there: false,
             starts: Vec::new(),
             effort: Effort::default(),
         }
@@ -116,7 +121,7 @@ impl Engine {
 
     /// Forgets all pieces and states.
     pub fn forget(&mut self) {
-        (self.stores, self.pieces, self.index, self.starts) = Default::default();
+        (self.stores, self.pieces, self.index, self.starts, self.masks) = Default::default();
     }
 
     fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
@@ -142,6 +147,7 @@ impl Engine {
         self.stores.number(&mut self.state, parts::ALL, &mut place.numbers, &mut place.counters);
         self.numbers = place.numbers;
         place.look(&self.state.signals);
+        self.there = true;
         let (mut awake, mut set) = (self.state.awake, self.machine.due(&self.state));
         let (mut cycle, mut quiet, mut before) = (0, 0, None);
         loop {
@@ -152,7 +158,7 @@ impl Engine {
             let cycles = u64::from(piece.summary.cycles);
             cycle += cycles;
             quiet = if piece.summary.moved { 0 } else { quiet + cycles };
-            piece.mask.put(&mut place, &piece.end);
+            self.masks.get(piece.mask).1.put(&mut place, &piece.end);
             piece.ranges.put(&mut place.counters);
             (awake, set) = (piece.awake, piece.after);
             if let Some(shadow) = &mut shadow {
@@ -206,21 +212,32 @@ impl Engine {
     /// The piece that begins in `place`, where the parts of `set` are about to go on; evaluated if it is a new one.
     fn find(&mut self, before: Option<usize>, set: u32, awake: u32, place: &Place) -> Result<usize, Stuck> {
         let followers = before.map_or(&[][..], |b| &self.pieces[b].next);
-        if let Some(&at) = followers.iter().find(|&&n| self.pieces[n as usize].begins(set, place)) {
-            return Ok(at as usize);
+        for &at in followers {
+            let piece = &self.pieces[at as usize];
+            let (its_set, mask) = self.masks.get(piece.mask);
+            if *its_set == set && piece.ranges.hold(&place.counters) && mask.of(place) == self.index.get(piece.start).1 {
+                self.there = false;
+                return Ok(at as usize);
+            }
         }
-        let mask = Mask::new(set);
-        let start = mask.of(place);
+        let mask = self.masks.number(set);
+        let start = self.masks.get(mask).1.of(place);
         let of_start = self.index.number(&(set, start)) as usize;
         if of_start == self.starts.len() {
             self.starts.push(SmallVec::new());
         }
         let found = self.starts[of_start].iter().find(|&&n| self.pieces[n as usize].ranges.hold(&place.counters));
         let at = match found {
-            Some(&at) => at,
+            Some(&at) => {
+                self.there = false;
+                at
+            }
             None => {
-                self.load(awake, place);
-                let piece = self.evaluate(set, mask, start, place)?;
+                if !self.there {
+                    self.load(awake, place);
+                }
+                let piece = self.evaluate(set, mask, of_start as u32, place)?;
+                self.there = true;
                 self.pieces.push(piece);
                 self.starts[of_start].push(self.pieces.len() as u32 - 1);
                 self.pieces.len() as u32 - 1
@@ -235,7 +252,7 @@ impl Engine {
     }
 
     /// Evaluates `state` to the end of a piece.
-    fn evaluate(&mut self, set: u32, mask: Mask, start: Place, from: &Place) -> Result<Piece, Stuck> {
+    fn evaluate(&mut self, set: u32, mask: u32, start: u32, from: &Place) -> Result<Piece, Stuck> {
         let (machine, st) = (&self.machine, &mut self.state);
         watch(st);
         let (mut summary, mut stepped) = (Summary::new(machine.ports()), 0);
@@ -263,10 +280,9 @@ impl Engine {
         end.numbers = self.numbers;
         end.look(&st.signals);
         Ok(Piece {
-            set,
             mask,
             start,
-            end: mask.of(&end),
+            end: self.masks.get(mask).1.of(&end),
             ranges,
             awake: st.awake,
             after: due | stepped,

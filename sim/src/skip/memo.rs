@@ -20,6 +20,7 @@ use super::{
     summary::Summary,
 };
 use crate::memory::channels::{ReadChannel, WriteChannel};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 /// A number of a state for every part, in the order of their bits; some unused ones make whole vectors.
@@ -216,10 +217,10 @@ impl Mask {
 /// A piece of a run: the cycles from one place to the next that is remembered.
 #[derive(Clone, Debug)]
 pub struct Piece {
-    pub set: u32,
-    pub mask: Mask,
-    /// Where it begins and ends, as far as they belong to the set.
-    pub start: Place,
+    /// The number of its set's mask.
+    pub mask: u32,
+    /// Where it begins and ends, as far as that belongs to the set; of the begin the number.
+    pub start: u32,
     pub end: Place,
     pub ranges: Ranges,
     /// The parts that are awake at its end, and the set of the piece after it.
@@ -234,10 +235,25 @@ pub struct Piece {
     pub next: SmallVec<[u32; 4]>,
 }
 
-impl Piece {
-    /// It begins in `place`, where the parts of `set` are about to go on.
+/// The masks of all sets that were met.
+#[derive(Clone, Debug, Default)]
+pub struct Masks {
+    list: Vec<(u32, Mask)>,
+    index: FxHashMap<u32, u32>,
+}
+
+impl Masks {
+    /// The number of the mask of `set`.
+    pub fn number(&mut self, set: u32) -> u32 {
+        *self.index.entry(set).or_insert_with(|| {
+            self.list.push((set, Mask::new(set)));
+            self.list.len() as u32 - 1
+        })
+    }
+
+    /// A set and its mask.
     #[inline(always)]
-    pub fn begins(&self, set: u32, place: &Place) -> bool {
-        self.set == set && self.mask.of(place) == self.start && self.ranges.hold(&place.counters)
+    pub fn get(&self, number: u32) -> &(u32, Mask) {
+        &self.list[number as usize]
     }
 }
