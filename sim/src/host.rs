@@ -79,6 +79,17 @@ pub fn setup(hw: &Hw, layout: &Layout) -> Vec<Op> {
     ops
 }
 
+/// Cycles of [`run_pass`] around the work, as the register file answers: operations before the first mark, from the mark at the
+/// doorbell's write to the doorbell's arrival at the control, from the control's last busy cycle to the second mark, and operations
+/// after it.
+pub const PASS_BEFORE_MARK: u64 = 3;
+/// See [`PASS_BEFORE_MARK`].
+pub const DOORBELL_TO_GO: u64 = 2;
+/// See [`PASS_BEFORE_MARK`].
+pub const IDLE_TO_MARK: u64 = 2;
+/// See [`PASS_BEFORE_MARK`].
+pub const PASS_AFTER_MARK: u64 = 6;
+
 /// Operations of one run of descriptors over vectors `x` (tokens x D), `tokens` results.
 pub fn run_pass(layout: &Layout, descriptors: Vec<Descriptor>, x: Vec<i32>, tokens: usize) -> Vec<Op> {
     let count = descriptors.len() as u32;
@@ -210,7 +221,28 @@ impl Bench {
         }
     }
 
-    fn take_x(&self, tokens: usize) -> Vec<i32> {
+    fn spoil_x(&mut self) {
+        let bytes = vec![0xa5; self.hw.config.batch * self.layout.vector_words as usize * self.hw.word_bits() / 8];
+        self.load(self.layout.x_out, &bytes);
+    }
+
+    fn load_descriptors(&mut self, list: &[Descriptor]) {
+        let (at, words) = (self.layout.descriptors, self.layout.descriptor_words);
+        for (i, d) in list.iter().enumerate() {
+            let bytes = image::words_to_bytes(&self.hw, &d.words());
+            self.load(at + i as u32 * words, &bytes);
+        }
+    }
+
+    /// What [`run_pass`] does to memory before the doorbell.
+    pub fn begin_pass(&mut self, x: &[i32], descriptors: &[Descriptor]) {
+        self.spoil_x();
+        self.load_x(x);
+        self.load_descriptors(descriptors);
+    }
+
+    /// `tokens` vectors from x_out.
+    pub fn take_x(&self, tokens: usize) -> Vec<i32> {
         let (d, words) = (self.hw.shape.dim, self.layout.vector_words);
         (0..tokens as u32)
             .flat_map(|t| {
@@ -231,11 +263,7 @@ impl Bench {
                 }
                 Some(Op::LoadDescriptors(_)) => {
                     if let Some(Op::LoadDescriptors(list)) = self.ops.pop_front() {
-                        let (at, words) = (self.layout.descriptors, self.layout.descriptor_words);
-                        for (i, d) in list.iter().enumerate() {
-                            let bytes = image::words_to_bytes(&self.hw, &d.words());
-                            self.load(at + i as u32 * words, &bytes);
-                        }
+                        self.load_descriptors(&list);
                     }
                 }
                 Some(&Op::TakeX(tokens)) => {
@@ -243,8 +271,7 @@ impl Bench {
                     self.ops.pop_front();
                 }
                 Some(Op::SpoilX) => {
-                    let bytes = vec![0xa5; self.hw.config.batch * self.layout.vector_words as usize * self.hw.word_bits() / 8];
-                    self.load(self.layout.x_out, &bytes);
+                    self.spoil_x();
                     self.ops.pop_front();
                 }
                 Some(Op::Load(..)) => {

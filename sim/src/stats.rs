@@ -273,6 +273,11 @@ impl Recorder {
         self.current.write_beats += u64::from(piece.writes) * copies as u64;
     }
 
+    /// `n` cycles in which nothing is under way.
+    pub fn idle(&mut self, cycle: u64, n: u64) {
+        self.levels(cycle, Cycle { kv: true, ..Cycle::default() }, n);
+    }
+
     /// `count` words of stage `i` moved, the first and the last in these cycles.
     fn words(&mut self, i: usize, second: bool, first: u64, last: u64, count: u64) {
         let second = second || i == NORM && self.active[ATTENTION_OUTPUT].is_some();

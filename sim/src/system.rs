@@ -1,10 +1,11 @@
-//! A whole machine in step mode: the top, the memory behind it and the host beside it, run until the host has nothing left to do.
+//! A whole machine: the top, the memory behind it and the host beside it. Step mode runs every block in every cycle until the host
+//! has nothing left to do; skip mode takes time from [`crate::skip`] and values from its executor, and leaves the same memory behind.
 
 use crate::{
     clocked::{Block, PowerUp},
     host::{self, Bench, Op, Outcome},
     memory::Memory,
-    skip::engine::Engine,
+    skip::{engine::{Effort, Engine}, values::{Executor, ValueError}},
     stats::{PassStats, Recorder, Watch},
     top::{In, Top},
 };
@@ -27,6 +28,18 @@ pub enum RunError {
     Hardware { code: u8, port: u8, addr: u64, meaning: &'static str },
     #[error("AXI rule broken by the hardware: {0}")]
     Axi(String),
+    #[error("skip mode: {0}; step mode runs it as the hardware does")]
+    Values(#[from] ValueError),
+}
+
+/// How passes are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Every block in every cycle: the partner of the RTL.
+    #[default]
+    Step,
+    /// The same cycles and values, without evaluating every cycle's data.
+    Skip,
 }
 
 /// One pass of one layer: what goes in and what must come out.
@@ -59,6 +72,10 @@ pub struct System {
     /// The last cycle in which a word moved on any stream.
     last_move: u64,
     engine: Engine,
+    executor: Executor,
+    mode: Mode,
+    /// The last pass was skipped: the memory's channels stand in the engine.
+    skipped: bool,
 }
 
 /// Cycles without a word on any stream after which a run counts as stuck: far above any memory latency that makes sense.
@@ -74,12 +91,17 @@ impl System {
         for _ in 0..2 {
             top.step(&In { rst: true, ..In::default() });
         }
-        let engine = Engine::new(hw, memory.config(), image.layout.page_table(hw.config.slots));
+        let pages = image.layout.page_table(hw.config.slots);
+        let mut executor = Executor::new(hw)?;
+        executor.set_pages(&pages);
         let mut system = System {
+            engine: Engine::new(hw, memory.config(), pages),
+            executor,
+            mode: Mode::Step,
+            skipped: false,
             watch: Watch::new(&top),
             recorder: Recorder::new(hw.ports()),
             last_move: 0,
-            engine,
             top,
             bench: Bench::new(hw, image, memory),
             hw: hw.clone(),
@@ -91,9 +113,14 @@ impl System {
         Ok(system)
     }
 
-    /// The timing machine of skip mode.
-    pub fn engine(&mut self) -> &mut Engine {
-        &mut self.engine
+    /// From the next pass on, passes are run in this mode; it may change at every pass.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Cycles that skip mode evaluated, and all that passed in it.
+    pub fn effort(&self) -> Effort {
+        self.engine.effort()
     }
 
     /// Cycles since reset.
@@ -131,23 +158,28 @@ impl System {
         Ok(())
     }
 
-    /// Runs one pass; `see` looks at every cycle (waves).
+    /// The hardware takes this pass; else it reports an error, which step mode shows.
+    fn legal(&self, layer: usize, slot: usize, pos: usize, tokens: usize) -> bool {
+        let fits = layer < self.hw.shape.layers && slot < self.hw.config.slots && (1..=self.hw.config.batch).contains(&tokens);
+        fits && pos.saturating_add(tokens) <= self.hw.context()
+    }
+
+    /// Runs one pass; in step mode `see` looks at every cycle (waves).
     ///
     /// # Errors
     /// The hardware reported an error, broke an AXI rule, or did not end.
     pub fn pass(&mut self, pass: &Pass, see: &mut dyn FnMut(u64, &Top)) -> Result<PassResult, RunError> {
         let tokens = pass.x.len() / self.hw.shape.dim;
-        let descriptor = Descriptor {
-            opcode: descriptor::Opcode::Attention as u8,
-            version: descriptor::VERSION,
-            layer: pass.layer as u8,
-            slot: pass.slot as u8,
-            pos: pass.pos as u16,
-            count: tokens as u8,
-            weights: self.layout.layers.get(pass.layer).copied().unwrap_or(u32::MAX),
-            x_in: self.layout.x_in,
-            x_out: self.layout.x_out,
-        };
+        let descriptor = self.layout.descriptor(pass.layer, pass.slot, pass.pos, tokens);
+        if self.mode == Mode::Skip && self.legal(pass.layer, pass.slot, pass.pos, tokens) {
+            self.bench.begin_pass(&pass.x, &[descriptor]);
+            self.executor.run(self.bench.memory.storage_mut(), &descriptor)?;
+            let stats = self.skip(descriptor)?;
+            return Ok(PassResult { y: self.bench.take_x(tokens), stats });
+        }
+        if std::mem::take(&mut self.skipped) {
+            self.engine.hand_over(&mut self.bench.memory);
+        }
         self.bench.results.clear();
         self.recorder.begin(self.cycle);
         self.bench.push(host::run_pass(&self.layout, vec![descriptor], pass.x.clone(), tokens));
@@ -169,12 +201,50 @@ impl System {
         Ok(PassResult { y, stats })
     }
 
+    /// The time of one pass of `tokens` tokens, whatever its values: nothing is read or written.
+    ///
+    /// # Errors
+    /// A pass that the hardware refuses, or that does not end.
+    pub fn time(&mut self, layer: usize, slot: usize, pos: usize, tokens: usize) -> Result<PassStats, RunError> {
+        if !self.legal(layer, slot, pos, tokens) {
+            let code = ErrorCode::BadDescriptor;
+            return Err(RunError::Hardware { code: code as u8, port: 0, addr: self.layout.descriptors.into(), meaning: meaning(code as u32) });
+        }
+        self.skip(self.layout.descriptor(layer, slot, pos, tokens))
+    }
+
+    /// The time of a pass, from the timing machine.
+    fn skip(&mut self, descriptor: Descriptor) -> Result<PassStats, RunError> {
+        if !std::mem::replace(&mut self.skipped, true) {
+            self.engine.adopt(&self.bench.memory);
+        }
+        let start = self.cycle + host::PASS_BEFORE_MARK;
+        let go = start + host::DOORBELL_TO_GO;
+        let recorder = &mut self.recorder;
+        recorder.begin(start);
+        recorder.idle(start, host::DOORBELL_TO_GO);
+        self.engine.rest(go - self.cycle);
+        let cycles = self.engine.run(self.layout.descriptors, vec![descriptor], &mut |at, piece| recorder.piece(go + at, piece));
+        let cycles = cycles.map_err(|_| RunError::Stuck { cycle: self.cycle, waiting: "see step mode".into() })?;
+        let idle = go + cycles;
+        recorder.idle(idle, host::IDLE_TO_MARK);
+        let end = idle + host::IDLE_TO_MARK;
+        let after = host::IDLE_TO_MARK + host::PASS_AFTER_MARK;
+        self.engine.rest(after);
+        self.bench.memory.advance(idle + after - self.cycle);
+        self.cycle = idle + after;
+        Ok(self.recorder.end(start, end))
+    }
+
     /// Runs descriptors that lie in memory already, all behind one doorbell, with their own page table entries (from index 0).
     /// Gives the cycles from the doorbell's write to the interrupt.
     ///
     /// # Errors
     /// As [`System::pass`].
     pub fn run_descriptors(&mut self, pages: &[u32], first: u32, count: u32) -> Result<u64, RunError> {
+        if std::mem::take(&mut self.skipped) {
+            self.engine.hand_over(&mut self.bench.memory);
+        }
         let pages = pages.iter().enumerate().flat_map(|(i, &entry)| [Op::Write("PT_INDEX", i as u32), Op::Write("PT_ENTRY", entry)]);
         let ops = host::run_list(first, count);
         self.bench.results.clear();
@@ -202,12 +272,12 @@ impl System {
         }
         let values: Vec<u32> = self.bench.results.iter().filter_map(|o| if let Outcome::Value(v) = o { Some(*v) } else { None }).collect();
         let [code, low, high] = values[..] else { return RunError::Axi("the error registers did not answer".into()) };
-        let meaning = descriptor::ERROR_CODES.iter().find(|(c, _, _)| *c as u32 == code & 0xff).map_or("unknown code", |c| c.2);
+        let meaning = meaning(code & 0xff);
         debug_assert_ne!(code & 0xff, ErrorCode::None as u32);
         RunError::Hardware { code: code as u8, port: (code >> 8 & 31) as u8, addr: u64::from(low) | u64::from(high) << 32, meaning }
     }
 
-    /// The hardware's own counters, by name, since reset.
+    /// The hardware's own counters, by name, since reset: of what ran in step mode.
     ///
     /// # Errors
     /// The registers did not answer.
@@ -219,4 +289,9 @@ impl System {
             self.bench.results.drain(..).filter_map(|o| if let Outcome::Value(v) = o { Some(u64::from(v)) } else { None }).collect();
         Ok(COUNTERS.iter().zip(values.chunks_exact(2)).map(|(c, v)| (c.0, v[0] | v[1] << 32)).collect())
     }
+}
+
+/// What an error code says.
+fn meaning(code: u32) -> &'static str {
+    descriptor::ERROR_CODES.iter().find(|(c, _, _)| *c as u32 == code).map_or("unknown code", |c| c.2)
 }

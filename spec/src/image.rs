@@ -6,6 +6,7 @@
 use crate::{
     block::ctrl::{self, CONST_WORDS, const_index},
     config::Packing,
+    descriptor::{self, Descriptor, Opcode},
     hw::Hw,
     numerics::Scale,
     pack::{PackError, Section},
@@ -159,6 +160,21 @@ impl Layout {
             pages_per_slot: pages_per_slot as u32,
             total: total as u32,
         })
+    }
+
+    /// The descriptor of one pass over `tokens` tokens; a layer that is not there gives weights that no hardware accepts.
+    pub fn descriptor(&self, layer: usize, slot: usize, pos: usize, tokens: usize) -> Descriptor {
+        Descriptor {
+            opcode: Opcode::Attention as u8,
+            version: descriptor::VERSION,
+            layer: layer as u8,
+            slot: slot as u8,
+            pos: pos as u16,
+            count: tokens as u8,
+            weights: self.layers.get(layer).copied().unwrap_or(u32::MAX),
+            x_in: self.x_in,
+            x_out: self.x_out,
+        }
     }
 
     /// The identity page table: entry `slot · pages_per_slot + block`.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use tritforge_sim::clocked::PowerUp;
 use tritforge_sim::memory::{MemConfig, Memory, Timing};
 use tritforge_sim::stats::PassStats;
-use tritforge_sim::system::System;
+use tritforge_sim::system::{Mode, System};
 use tritforge_sim::top::Top;
 use tritforge_spec::hw::Hw;
 
@@ -22,8 +22,10 @@ use crate::report::wave::Wave;
 
 /// Simulate the attention sub-layers of a model cycle by cycle.
 ///
-/// The cycle model runs every block of the accelerator in every cycle (step mode). The rest of the model (feed-forward, head) runs in the
-/// integer reference in between, which also gives the result that every pass must match bit for bit: exit code 1 where one does not.
+/// In skip mode cycles that repeat are not evaluated again, and values are computed pass by pass; step mode runs every block of the
+/// accelerator in every cycle, as the Verilog does, and also compares the hardware's counters. Both give the same cycles and the
+/// same values. The rest of the model (feed-forward, head) runs in the integer reference in between, which also gives the result
+/// that every pass must match bit for bit: exit code 1 where one does not.
 ///
 /// Example: tritforge sim --model models/stories3m.tq1_0.gguf --config configs/small.toml --prompt "Once upon a time" --decode 4
 #[derive(Debug, clap::Args)]
@@ -46,6 +48,12 @@ pub struct Args {
     /// Greedy tokens to decode after the prompt.
     #[arg(long, value_name = "N", default_value_t = 0)]
     decode: usize,
+    /// How the cycles are run; a wave needs step mode and takes it by itself.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = ModeArg::Skip)]
+    mode: ModeArg,
+    /// Cycles only, no values: the continuation is not known then, only its length. Skip mode.
+    #[arg(long, conflicts_with_all = ["wave", "mode"])]
+    timing_only: bool,
     /// Memory behind the AXI ports: ideal, or LATENCY[,BEATS/CYCLES[,OUTSTANDING]] in cycles, a port.
     #[arg(long, value_name = "SPEC", default_value = "40")]
     memory: String,
@@ -63,6 +71,15 @@ pub struct Args {
     wave_cycles: Option<String>,
     #[command(flatten)]
     json: JsonArgs,
+}
+
+/// `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ModeArg {
+    /// Jump over what repeats.
+    Skip,
+    /// Every block in every cycle.
+    Step,
 }
 
 /// Slower memories would look like a machine that stands still.
@@ -133,6 +150,8 @@ pub struct Run<'a> {
     pub layers: Range<usize>,
     /// As `--memory`.
     pub memory: &'a str,
+    /// Every block in every cycle, or skipping what repeats.
+    pub mode: Mode,
     /// The command that the report names.
     pub command: String,
 }
@@ -152,39 +171,45 @@ pub fn simulate(
     let memory = memory_config(hw, run.memory)?;
     let timing = memory.timing;
     let mut system = System::new(hw, &image, Memory::new(memory)?, PowerUp::Zero)?;
+    system.set_mode(run.mode);
     let jobs: Vec<&Job> = work.jobs.iter().filter(|j| run.layers.contains(&j.pass.layer)).collect();
     let progress = Progress::new(jobs.len() as u64, "simulating");
     let mut layers: Vec<LayerCycles> = run.layers.clone().map(|layer| LayerCycles { layer, ..Default::default() }).collect();
     let (mut prefill, mut decode) = (Phase::default(), Phase::default());
     let (mut passes, mut mismatch, mut values) = (Vec::new(), None, 0u64);
     for job in jobs {
-        let mut seen = Ok(());
-        let result = system.pass(&job.pass, &mut |cycle, top| {
-            if seen.is_ok() {
-                seen = see(cycle, top);
+        let stats = if job.expected.is_empty() {
+            system.time(job.pass.layer, job.pass.slot, job.pass.pos, job.count)?
+        } else {
+            let mut seen = Ok(());
+            let result = system.pass(&job.pass, &mut |cycle, top| {
+                if seen.is_ok() {
+                    seen = see(cycle, top);
+                }
+            })?;
+            seen?;
+            if let Some(i) = (0..job.expected.len()).find(|&i| result.y.get(i) != Some(&job.expected[i])) {
+                let (t, d) = (i / hw.shape.dim, i % hw.shape.dim);
+                mismatch = Some(format!(
+                    "layer {}, position {}, element {d}: expected {} (integer reference), found {:?} (cycle model)",
+                    job.pass.layer,
+                    job.pass.pos + t,
+                    job.expected[i],
+                    result.y.get(i)
+                ));
+                break;
             }
-        })?;
-        seen?;
-        if let Some(i) = (0..job.expected.len()).find(|&i| result.y.get(i) != Some(&job.expected[i])) {
-            let (t, d) = (i / hw.shape.dim, i % hw.shape.dim);
-            mismatch = Some(format!(
-                "layer {}, position {}, element {d}: expected {} (integer reference), found {:?} (cycle model)",
-                job.pass.layer,
-                job.pass.pos + t,
-                job.expected[i],
-                result.y.get(i)
-            ));
-            break;
-        }
-        values += job.expected.len() as u64;
+            values += job.expected.len() as u64;
+            result.stats
+        };
         let phase = if job.decode.is_some() { &mut decode } else { &mut prefill };
-        let bound = cycles::memory_bound(&result.stats, timing);
-        cycles::add(&mut layers[job.pass.layer - run.layers.start], phase, &result.stats, job.decode.is_some(), bound);
-        passes.push(Simulated { layer: job.pass.layer, pos: job.pass.pos, decode: job.decode.is_some(), stats: result.stats });
+        let bound = cycles::memory_bound(&stats, timing);
+        cycles::add(&mut layers[job.pass.layer - run.layers.start], phase, &stats, job.decode.is_some(), bound);
+        passes.push(Simulated { layer: job.pass.layer, pos: job.pass.pos, decode: job.decode.is_some(), stats });
         progress.tick();
     }
     progress.finish();
-    let counters = compare_counters(system.counters()?, &passes);
+    let counters = if run.mode == Mode::Step { compare_counters(system.counters()?, &passes) } else { Vec::new() };
     if let Some(c) = counters.iter().find(|c| c.recorder.is_some_and(|r| r != c.hardware)) {
         let found =
             format!("counter {}: expected {:?} (recorder of the model), found {} (hardware register)", c.name, c.recorder, c.hardware);
@@ -192,7 +217,7 @@ pub fn simulate(
     }
     let total: u64 = layers.iter().map(|l| l.cycles).sum();
     let share = |part: u64| part as f64 / (total as f64).max(1.0);
-    let decoded = work.tokens.len() - work.prompt;
+    let decoded = work.decoded();
     let (tokens, token_cycles) = if decoded > 0 { (decoded, decode.cycles) } else { (work.prompt, total) };
     let computing = prefill.waits.computing + decode.waits.computing;
     let beat_bytes = hw.port_bits() as u64 / 8;
@@ -218,6 +243,8 @@ pub fn simulate(
         prefill,
         decode,
         values_checked: values,
+        mode: if values == 0 { "timing only" } else if run.mode == Mode::Step { "step" } else { "skip" },
+        evaluated: (run.mode == Mode::Skip).then(|| system.effort().evaluated),
         counters,
     };
     Ok(Simulation { report, passes, mismatch })
@@ -282,6 +309,12 @@ fn command(args: &Args) -> String {
     if let Some(layers) = &args.layers {
         c += &format!(" --layers {layers}");
     }
+    if args.mode == ModeArg::Step {
+        c += " --mode step";
+    }
+    if args.timing_only {
+        c += " --timing-only";
+    }
     format!("{c} --decode {} --memory {}", args.decode, args.memory)
 }
 
@@ -298,8 +331,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         bail!("--wave {}: this version writes VCD only; give a name that ends in .vcd", path.display());
     }
     let window = args.wave_cycles.as_deref().map(cycle_window).transpose()?.unwrap_or(0..u64::MAX);
-    let work = Workload::new(&target.int, &target.hw, &tokens, args.decode)?;
-    let run = Run { layers, memory: &args.memory, command: command(&args) };
+    let workload = if args.timing_only { Workload::shape_only } else { Workload::new };
+    let work = workload(&target.int, &target.hw, &tokens, args.decode)?;
+    let mode = if args.mode == ModeArg::Step || args.wave.is_some() { Mode::Step } else { Mode::Skip };
+    let run = Run { layers, memory: &args.memory, mode, command: command(&args) };
     let mut wave = args.wave.as_ref().map(|_| Wave::new(window, target.hw.config.clock_mhz));
     let sim = simulate(&target, &work, &run, &mut |cycle, top| wave.as_mut().map_or(Ok(()), |w| w.see(cycle, top)))?;
     if let (Some(path), Some(wave)) = (&args.wave, wave) {
@@ -311,8 +346,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Failed);
     }
     write!(out, "{}", cycles::text(&sim.report)).context("cannot write to standard output")?;
-    let text = target.tokenizer.decode(&work.tokens)?;
-    writeln!(out, "text (integer reference): {text}").context("cannot write to standard output")?;
+    if !args.timing_only {
+        let text = target.tokenizer.decode(&work.tokens)?;
+        writeln!(out, "text (integer reference): {text}").context("cannot write to standard output")?;
+    }
     if let Some(path) = &args.timeline {
         output::write_file(path, &serde_json::to_vec(&timeline_of(&sim))?)?;
     }

@@ -6,7 +6,7 @@ use tritforge_rtl::bundle::Vectors;
 use tritforge_sim::clocked::PowerUp;
 use tritforge_sim::memory::{MemConfig, Memory};
 use tritforge_sim::system::System;
-use tritforge_spec::descriptor::{Descriptor, Opcode, VERSION};
+use tritforge_spec::descriptor::Descriptor;
 use tritforge_spec::hw::{Hw, KV_BLOCK};
 use tritforge_spec::image::{Image, SEGMENT_ALIGN, words_to_bytes};
 use tritforge_spec::reference::{IntModel, KvCache, Reference, Saturations};
@@ -90,15 +90,9 @@ pub fn vectors(target: &Target, image: &Image) -> anyhow::Result<Vectors> {
     let (mut y, mut done) = (Vec::new(), 0);
     for (i, run) in runs.iter().enumerate() {
         let descriptor = Descriptor {
-            opcode: Opcode::Attention as u8,
-            version: VERSION,
-            layer: run.layer as u8,
-            slot: 0,
-            pos: run.pos as u16,
-            count: run.tokens as u8,
-            weights: layout.layers[run.layer],
             x_in: x_off + done * layout.vector_words,
             x_out: y_off + done * layout.vector_words,
+            ..layout.descriptor(run.layer, 0, run.pos, run.tokens)
         };
         put(descriptors + i as u32 * layout.descriptor_words, &words_to_bytes(hw, &descriptor.words()));
         put(x_off + done * layout.vector_words, &vector_bytes(hw, &run.x));

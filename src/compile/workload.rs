@@ -11,8 +11,9 @@ use tritforge_spec::reference::{IntModel, KvCache, Reference, Saturations};
 #[derive(Clone, Debug)]
 pub struct Job {
     pub pass: Pass,
-    /// tokens x D.
+    /// tokens x D; nothing where only time is of interest.
     pub expected: Vec<i32>,
+    pub count: usize,
     /// Prefill, or the n-th decoded token.
     pub decode: Option<usize>,
 }
@@ -36,19 +37,7 @@ impl Workload {
     /// # Errors
     /// An empty prompt, an id outside the vocabulary, or more positions than model or hardware hold.
     pub fn new(model: &IntModel, hw: &Hw, prompt: &[u32], decode: usize) -> anyhow::Result<Self> {
-        let context = hw.context().min(model.shape.context);
-        if prompt.is_empty() {
-            bail!("prompt: expected at least one token, found none; give --prompt or --tokens");
-        }
-        if let Some(id) = prompt.iter().find(|&&t| t as usize >= model.vocab) {
-            bail!("token id {id}: expected below the vocabulary's {}; use ids of this model", model.vocab);
-        }
-        let total = prompt.len().saturating_add(decode);
-        if total > context {
-            bail!(
-                "prompt and continuation: expected at most {context} positions (model and configuration), found {total}; shorten the prompt, decode fewer tokens, or raise `context` in the configuration"
-            );
-        }
+        check(model, hw, prompt, decode)?;
         let reference = Reference::new(model, hw.config.rom_log2, hw.config.rom_bits);
         let mut cache = KvCache::new(model);
         let mut w =
@@ -69,6 +58,29 @@ impl Workload {
         Ok(w)
     }
 
+    /// The same passes without values: time depends on positions and numbers of tokens alone, so the continuation's tokens are
+    /// unknown here.
+    ///
+    /// # Errors
+    /// As [`Workload::new`].
+    pub fn shape_only(model: &IntModel, hw: &Hw, prompt: &[u32], decode: usize) -> anyhow::Result<Self> {
+        check(model, hw, prompt, decode)?;
+        let chunks = prompt.chunks(hw.config.batch).map(|c| (c.len(), None)).chain((0..decode).map(|n| (1, Some(n))));
+        let (mut jobs, mut pos, mut passes) = (Vec::new(), 0, 0);
+        for (count, decode) in chunks {
+            let pass = |layer| Pass { layer, slot: 0, pos, x: Vec::new() };
+            jobs.extend((0..model.layers.len()).map(|layer| Job { pass: pass(layer), expected: Vec::new(), decode, count }));
+            pos += count;
+            passes += 1;
+        }
+        Ok(Workload { jobs, tokens: prompt.to_vec(), prompt: prompt.len(), passes, saturations: Saturations::default() })
+    }
+
+    /// Tokens of the continuation.
+    pub fn decoded(&self) -> usize {
+        self.jobs.iter().filter_map(|j| j.decode).max().map_or(0, |n| n + 1)
+    }
+
     /// Appends one pass over all layers; gives the last token's residual row.
     fn pass(
         &mut self,
@@ -83,10 +95,28 @@ impl Workload {
         for layer in 0..model.layers.len() {
             let expected = reference.attention(layer, &x, pos, &mut cache.layers[layer], &mut (), &mut self.saturations);
             let next = reference.feed_forward(layer, &expected, &mut (), &mut self.saturations);
-            self.jobs.push(Job { pass: Pass { layer, slot: 0, pos, x }, expected, decode });
+            self.jobs.push(Job { pass: Pass { layer, slot: 0, pos, x }, expected, decode, count: tokens.len() });
             x = next;
         }
         self.passes += 1;
         x.split_off(x.len() - model.shape.dim)
     }
+}
+
+/// A prompt and a continuation that model and hardware hold.
+fn check(model: &IntModel, hw: &Hw, prompt: &[u32], decode: usize) -> anyhow::Result<()> {
+    let context = hw.context().min(model.shape.context);
+    if prompt.is_empty() {
+        bail!("prompt: expected at least one token, found none; give --prompt or --tokens");
+    }
+    if let Some(id) = prompt.iter().find(|&&t| t as usize >= model.vocab) {
+        bail!("token id {id}: expected below the vocabulary's {}; use ids of this model", model.vocab);
+    }
+    let total = prompt.len().saturating_add(decode);
+    if total > context {
+        bail!(
+            "prompt and continuation: expected at most {context} positions (model and configuration), found {total}; shorten the prompt, decode fewer tokens, or raise `context` in the configuration"
+        );
+    }
+    Ok(())
 }

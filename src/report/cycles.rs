@@ -139,6 +139,11 @@ pub struct SimReport {
     pub bytes_written: u64,
     /// Values compared with the integer reference, all equal.
     pub values_checked: u64,
+    /// step, skip, or timing only.
+    pub mode: &'static str,
+    /// Skip mode: cycles that were evaluated; the others repeat what came before.
+    pub evaluated: Option<u64>,
+    /// Step mode only: skip mode has no registers.
     pub counters: Vec<Counter>,
 }
 
@@ -201,7 +206,7 @@ pub fn text(r: &SimReport) -> String {
     let _ = writeln!(t, "simulated: {}", r.command);
     let _ = writeln!(
         t,
-        "attention sub-layers of {} layers, configuration {} (hw {}), memory {}, {} MHz\n{} prompt tokens, {} decoded: {} cycles; {} values equal the integer reference bit for bit\n",
+        "attention sub-layers of {} layers, configuration {} (hw {}), memory {}, {} MHz\n{} prompt tokens, {} decoded: {} cycles; {}\n",
         r.layers.len(),
         r.config,
         r.hw_hash,
@@ -210,7 +215,10 @@ pub fn text(r: &SimReport) -> String {
         r.prompt_tokens,
         r.decoded_tokens,
         r.cycles,
-        r.values_checked
+        match r.values_checked {
+            0 => "timing only: no value was computed".to_owned(),
+            n => format!("{n} values equal the integer reference bit for bit"),
+        }
     );
     let _ = writeln!(t, "where every cycle went (rows add up)");
     let _ = write!(t, "{:<10}{:>11}", "", "cycles");
@@ -264,7 +272,14 @@ pub fn text(r: &SimReport) -> String {
             );
         }
     }
-    let _ = writeln!(t, "hardware counters: {}", counters(r));
+    match r.evaluated {
+        Some(n) => {
+            let _ = writeln!(t, "{} mode: {} of the cycles evaluated, the others repeat what came before", r.mode, percent(n, r.cycles));
+        }
+        None => {
+            let _ = writeln!(t, "hardware counters: {}", counters(r));
+        }
+    }
     let what = if r.decoded_tokens > 0 { "decoded" } else { "prompt" };
     let _ = writeln!(
         t,

@@ -17,7 +17,7 @@ use tritforge_sim::{
 };
 use tritforge_spec::{
     block::Contract,
-    descriptor::{self, Descriptor},
+    descriptor::Descriptor,
     hw::{Hw, KV_BLOCK},
     image::{Image, Layout},
     reference::LayerCache,
@@ -159,17 +159,7 @@ impl Environment<Top> for Peer {
 
 /// The descriptor of a pass.
 pub fn descriptor(hw: &Hw, layout: &Layout, pass: &Pass) -> Descriptor {
-    Descriptor {
-        opcode: descriptor::Opcode::Attention as u8,
-        version: descriptor::VERSION,
-        layer: pass.layer as u8,
-        slot: 0,
-        pos: pass.pos as u16,
-        count: (pass.x.len() / hw.shape.dim) as u8,
-        weights: layout.layers[pass.layer],
-        x_in: layout.x_in,
-        x_out: layout.x_out,
-    }
+    layout.descriptor(pass.layer, pass.slot, pass.pos, pass.x.len() / hw.shape.dim)
 }
 
 fn operations(hw: &Hw, job: &Job, conditions: &Conditions) -> Vec<Op> {

@@ -99,6 +99,11 @@ impl ReadChannel {
         [Some(self.ready_from), beat].into_iter().flatten().filter(|&t| t > now).min()
     }
 
+    /// Becomes the channel of this port.
+    pub fn of_port(&mut self, port: usize) {
+        self.port = port;
+    }
+
     /// Moves all times from `now` to `then` (at least a cycle after 0), so that channels which do the same from now on are equal.
     /// Without random pauses only: they depend on the number of the transaction.
     pub fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
@@ -206,6 +211,11 @@ impl WriteChannel {
         let beat = (!self.queue.is_empty()).then_some(self.beat_from);
         let answer = (!self.answers.is_empty()).then_some(self.answer_from);
         [Some(self.ready_from), beat, answer].into_iter().flatten().filter(|&t| t > now).min()
+    }
+
+    /// As [`ReadChannel::of_port`].
+    pub fn of_port(&mut self, port: usize) {
+        self.port = port;
     }
 
     /// As [`ReadChannel::rebase`].

@@ -150,6 +150,20 @@ impl Memory {
         self.cycle += cycles;
     }
 
+    /// The channels of port `index`, in the memory's time.
+    pub(crate) fn channels(&self, index: usize) -> (ReadChannel, WriteChannel) {
+        self.ports.get(index).map(|p| (p.read.clone(), p.write.clone())).unwrap_or_default()
+    }
+
+    /// Puts channels in the memory's time into port `index`.
+    pub(crate) fn set_channels(&mut self, index: usize, mut read: ReadChannel, mut write: WriteChannel) {
+        read.of_port(index);
+        write.of_port(index);
+        if let Some(port) = self.ports.get_mut(index) {
+            (port.read, port.write) = (read, write);
+        }
+    }
+
     fn beat_bytes(&self) -> u64 {
         self.config.port_bits as u64 / 8
     }

@@ -13,7 +13,7 @@ use super::{
     summary::Summary,
     verify::Shadow,
 };
-use crate::memory::MemConfig;
+use crate::memory::{MemConfig, Memory};
 use smallvec::SmallVec;
 use tritforge_spec::{descriptor::Descriptor, hw::Hw};
 
@@ -85,6 +85,16 @@ impl Engine {
     /// Work done so far.
     pub fn effort(&self) -> Effort {
         self.effort
+    }
+
+    /// Takes the memory's channels over as step mode left them.
+    pub fn adopt(&mut self, memory: &Memory) {
+        self.machine.adopt(&mut self.state, memory);
+    }
+
+    /// Gives them back for step mode.
+    pub fn hand_over(&self, memory: &mut Memory) {
+        self.machine.hand_over(&self.state, memory);
     }
 
     /// Lets cycles pass between two runs.

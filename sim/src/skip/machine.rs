@@ -12,7 +12,7 @@ use super::{
 use crate::{
     axi::Burst,
     memory::{
-        MemConfig,
+        MemConfig, Memory,
         channels::{ReadChannel, WriteChannel},
     },
 };
@@ -373,6 +373,27 @@ impl Machine {
             channel.rebase(&self.memory, st.now, EPOCH);
         }
         st.now = EPOCH;
+    }
+
+    /// Takes the memory's channels and time over.
+    pub fn adopt(&self, st: &mut State, memory: &Memory) {
+        for (p, port) in st.memory.iter_mut().enumerate() {
+            let (read, write) = memory.channels(p);
+            *port = MemoryPort { read, write };
+        }
+        st.now = memory.cycle();
+    }
+
+    /// Gives them back to the memory, whose time went on as the machine's did.
+    pub fn hand_over(&self, st: &State, memory: &mut Memory) {
+        for p in 0..self.memory.ports {
+            let Some(MemoryPort { mut read, mut write }) = st.memory.get(p).or(st.memory.first()).cloned() else { continue };
+            if self.repeats() {
+                read.rebase(&self.memory, st.now, memory.cycle());
+                write.rebase(&self.memory, st.now, memory.cycle());
+            }
+            memory.set_channels(p, read, write);
+        }
     }
 
     /// Lets `cycles` pass in which nothing happens.
