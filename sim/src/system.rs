@@ -5,7 +5,10 @@ use crate::{
     clocked::{Block, PowerUp},
     host::{self, Bench, Op, Outcome},
     memory::Memory,
-    skip::{engine::{Effort, Engine}, values::{Executor, ValueError}},
+    skip::{
+        engine::{Effort, Engine},
+        values::{Executor, ValueError},
+    },
     stats::{PassStats, Recorder, Watch},
     top::{In, Top},
 };
@@ -73,6 +76,8 @@ pub struct System {
     last_move: u64,
     engine: Engine,
     executor: Executor,
+    /// The page table as the host writes it.
+    pages: Vec<u32>,
     mode: Mode,
     /// The last pass was skipped: the memory's channels stand in the engine.
     skipped: bool,
@@ -95,7 +100,8 @@ impl System {
         let mut executor = Executor::new(hw)?;
         executor.set_pages(&pages);
         let mut system = System {
-            engine: Engine::new(hw, memory.config(), pages),
+            engine: Engine::new(hw, memory.config(), pages.clone()),
+            pages,
             executor,
             mode: Mode::Step,
             skipped: false,
@@ -208,7 +214,12 @@ impl System {
     pub fn time(&mut self, layer: usize, slot: usize, pos: usize, tokens: usize) -> Result<PassStats, RunError> {
         if !self.legal(layer, slot, pos, tokens) {
             let code = ErrorCode::BadDescriptor;
-            return Err(RunError::Hardware { code: code as u8, port: 0, addr: self.layout.descriptors.into(), meaning: meaning(code as u32) });
+            return Err(RunError::Hardware {
+                code: code as u8,
+                port: 0,
+                addr: self.layout.descriptors.into(),
+                meaning: meaning(code as u32),
+            });
         }
         self.skip(self.layout.descriptor(layer, slot, pos, tokens))
     }
@@ -245,6 +256,13 @@ impl System {
         if std::mem::take(&mut self.skipped) {
             self.engine.hand_over(&mut self.bench.memory);
         }
+        for (i, &entry) in pages.iter().enumerate() {
+            self.engine.outside.set_page(i, entry);
+            if let Some(page) = self.pages.get_mut(i) {
+                *page = entry;
+            }
+        }
+        self.executor.set_pages(&self.pages);
         let pages = pages.iter().enumerate().flat_map(|(i, &entry)| [Op::Write("PT_INDEX", i as u32), Op::Write("PT_ENTRY", entry)]);
         let ops = host::run_list(first, count);
         self.bench.results.clear();

@@ -8,12 +8,13 @@ use tritforge_sim::skip::{
     outside::Outside,
     signals::level,
 };
-use tritforge_sim::system::{Pass, System};
+use tritforge_sim::system::{Mode, Pass, System};
 use tritforge_spec::config::AccelConfig;
 use tritforge_spec::descriptor::Descriptor;
 use tritforge_spec::hw::{AttnShape, Hw};
 use tritforge_spec::image::Image;
 use tritforge_spec::random::Rng;
+use tritforge_spec::random_hw;
 use tritforge_spec::reference::AttnParams;
 use tritforge_spec::reference::random::{RandomModel, residual_rows};
 use tritforge_spec::top::STREAMS;
@@ -253,4 +254,63 @@ fn sizes() {
         }
     }
     println!("{n} cycles, {:.1} ns a cycle", (on_cpu() - t) * 1e9 / n as f64);
+}
+
+/// A memory drawn from a seed: ideal or slow, with or without random pauses.
+fn memory(hw: &Hw, seed: u64) -> MemConfig {
+    let mut r = Rng::new(seed ^ 0x5eed);
+    let (cycles, latency) = (1 + r.below(3) as u32, 1 + r.below(80));
+    let timing = match r.below(4) {
+        0 => Timing::Ideal,
+        _ => Timing::Fixed { latency, beats: 1 + r.below(cycles.into()) as u32, cycles, outstanding: 1 + r.below(8) as usize },
+    };
+    let stalls = (r.below(3) == 0).then_some(seed);
+    MemConfig { timing, stalls, ..MemConfig::ideal(hw.ports(), hw.port_bits()) }
+}
+
+/// Random hardware, memory and passes: step mode, skip mode, and a machine that changes its mode from pass to pass give the same
+/// statistics (so the same cycles), the same vectors and at the end the same memory.
+fn same_in_all_modes(seed: u64) {
+    let (hw, mut model) = random_hw::hardware(seed);
+    model.shape.layers = 1 + (seed % 2) as usize;
+    let hw = Hw::new(hw.config, AttnShape { layers: model.shape.layers, ..hw.shape }).unwrap();
+    let int = model.build(seed);
+    let layers: Vec<&AttnParams> = int.layers.iter().map(|l| &l.attn).collect();
+    let image = Image::build(&hw, &layers, 0).unwrap();
+    let config = memory(&hw, seed);
+    let new = || System::new(&hw, &image, Memory::new(config.clone()).unwrap(), PowerUp::Random(seed)).unwrap();
+    let mut systems = [new(), new(), new()];
+    systems[1].set_mode(Mode::Skip);
+    let mut r = Rng::new(seed);
+    let mut pos = 0;
+    while pos < 40 {
+        let n = (1 + r.below(hw.config.batch as u64) as usize).min(hw.context() - pos);
+        for layer in 0..layers.len() {
+            let x = residual_rows(&mut r, n * hw.shape.dim);
+            let mixed = if r.below(2) == 0 { Mode::Step } else { Mode::Skip };
+            systems[2].set_mode(mixed);
+            let [step, skip, other] =
+                systems.each_mut().map(|s| s.pass(&Pass { layer, slot: 0, pos, x: x.clone() }, &mut |_, _| {}).unwrap());
+            let place = format!("seed {seed}: layer {layer} position {pos} tokens {n}, {:?}, {:?}", hw.config, config);
+            assert_eq!(skip.stats, step.stats, "{place}");
+            assert_eq!(other.stats, step.stats, "{place}, mode {mixed:?}");
+            assert_eq!(skip.y, step.y, "{place}");
+            assert_eq!(other.y, step.y, "{place}, mode {mixed:?}");
+        }
+        pos += n;
+    }
+    let [step, skip, other] = &systems;
+    assert!(skip.bench.memory.storage() == step.bench.memory.storage(), "seed {seed}: memory after skip mode");
+    assert!(other.bench.memory.storage() == step.bench.memory.storage(), "seed {seed}: memory after both modes");
+    assert_eq!([skip.cycle(), other.cycle()], [step.cycle(); 2], "seed {seed}");
+}
+
+/// `TRITFORGE_SKIP_SEEDS` runs this many.
+#[test]
+fn all_modes_give_the_same_cycles_values_and_memory() {
+    let seeds = std::env::var("TRITFORGE_SKIP_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    for seed in 0..seeds {
+        same_in_all_modes(seed);
+    }
+    println!("seeds 0..{seeds}");
 }

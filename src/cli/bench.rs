@@ -155,13 +155,14 @@ fn timed(machine: &mut dyn Machine, hw: &Hw, image: &Image, jobs: &[&Job]) -> an
         cycle - begun
     };
     run(&mut bench);
-    for job in jobs {
-        let tokens = job.pass.x.len() / hw.shape.dim;
-        let descriptor = image.layout.descriptor(job.pass.layer, job.pass.slot, job.pass.pos, tokens);
-        bench.push(host::run_pass(&image.layout, vec![descriptor], job.pass.x.clone(), tokens));
-    }
+    let mut cycles = 0;
     let begun = Instant::now();
-    let cycles = run(&mut bench);
+    for job in jobs {
+        let p = &job.pass;
+        let descriptor = image.layout.descriptor(p.layer, p.slot, p.pos, job.count);
+        bench.push(host::run_pass(&image.layout, vec![descriptor], p.x.clone(), job.count));
+        cycles += run(&mut bench);
+    }
     let seconds = begun.elapsed().as_secs_f64();
     let results: Vec<&Vec<i32>> = bench.results.iter().filter_map(|o| if let Outcome::X(x) = o { Some(x) } else { None }).collect();
     let marks: Vec<u64> = bench.results.iter().filter_map(|o| if let Outcome::Cycle(c) = o { Some(*c) } else { None }).collect();
@@ -182,7 +183,7 @@ fn skipped(hw: &Hw, image: &Image, jobs: &[&Job], values: bool) -> anyhow::Resul
             passes.push(result.stats.cycles);
             results.push(result.y);
         } else {
-            passes.push(system.time(p.layer, p.slot, p.pos, p.x.len() / hw.shape.dim)?.cycles);
+            passes.push(system.time(p.layer, p.slot, p.pos, job.count)?.cycles);
         }
     }
     let seconds = begun.elapsed().as_secs_f64();

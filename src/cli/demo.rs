@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
+use tritforge_sim::system::Mode;
 use tritforge_spec::config::AccelConfig;
 
 use super::sim::{Run, Simulation, gantt_of, memory_config, simulate, timeline_of};

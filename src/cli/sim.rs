@@ -243,7 +243,13 @@ pub fn simulate(
         prefill,
         decode,
         values_checked: values,
-        mode: if values == 0 { "timing only" } else if run.mode == Mode::Step { "step" } else { "skip" },
+        mode: if values == 0 {
+            "timing only"
+        } else if run.mode == Mode::Step {
+            "step"
+        } else {
+            "skip"
+        },
         evaluated: (run.mode == Mode::Skip).then(|| system.effort().evaluated),
         counters,
     };

@@ -159,7 +159,7 @@ impl Environment<Top> for Peer {
 
 /// The descriptor of a pass.
 pub fn descriptor(hw: &Hw, layout: &Layout, pass: &Pass) -> Descriptor {
-    layout.descriptor(pass.layer, pass.slot, pass.pos, pass.x.len() / hw.shape.dim)
+    layout.descriptor(pass.layer, 0, pass.pos, pass.x.len() / hw.shape.dim)
 }
 
 fn operations(hw: &Hw, job: &Job, conditions: &Conditions) -> Vec<Op> {
