@@ -283,7 +283,7 @@ fn same_in_all_modes(seed: u64) {
     systems[1].set_mode(Mode::Skip);
     let mut r = Rng::new(seed);
     let mut pos = 0;
-    while pos < 40 {
+    while pos < 20 {
         let n = (1 + r.below(hw.config.batch as u64) as usize).min(hw.context() - pos);
         for layer in 0..layers.len() {
             let x = residual_rows(&mut r, n * hw.shape.dim);
@@ -305,12 +305,32 @@ fn same_in_all_modes(seed: u64) {
     assert_eq!([skip.cycle(), other.cycle()], [step.cycle(); 2], "seed {seed}");
 }
 
-/// `TRITFORGE_SKIP_SEEDS` runs this many.
+/// `TRITFORGE_SEEDS` of them from `TRITFORGE_FIRST_SEED` on.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let first = number("TRITFORGE_FIRST_SEED").unwrap_or(0);
+    first..first + number("TRITFORGE_SEEDS").unwrap_or(default)
+}
+
 #[test]
 fn all_modes_give_the_same_cycles_values_and_memory() {
-    let seeds = std::env::var("TRITFORGE_SKIP_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
-    for seed in 0..seeds {
+    for seed in seeds(6) {
+        println!("seed {seed}");
         same_in_all_modes(seed);
     }
-    println!("seeds 0..{seeds}");
+}
+
+#[test]
+fn every_signal_of_every_cycle_on_random_hardware_memories_and_pauses() {
+    for seed in seeds(12) {
+        let (hw, model) = random_hw::hardware(seed);
+        let config = memory(&hw, seed);
+        let mut r = Rng::new(seed);
+        let (mut lengths, mut pos) = (Vec::new(), 0);
+        while pos < 24 && lengths.len() < 12 {
+            lengths.push(1 + r.below(hw.config.batch as u64) as usize);
+            pos += lengths[lengths.len() - 1];
+        }
+        check("drawn", &hw, &model, &lengths, config.timing, config.stalls, seed);
+    }
 }

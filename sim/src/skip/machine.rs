@@ -377,17 +377,19 @@ impl Machine {
 
     /// Takes the memory's channels and time over.
     pub fn adopt(&self, st: &mut State, memory: &Memory) {
-        for (p, port) in st.memory.iter_mut().enumerate() {
-            let (read, write) = memory.channels(p);
-            *port = MemoryPort { read, write };
+        for (p, (read, write)) in st.memory_read.iter_mut().zip(&mut st.memory_write).enumerate() {
+            (*read, *write) = memory.channels(p);
         }
+        st.awake |= parts::MEMORY_READ | parts::MEMORY_WRITE;
         st.now = memory.cycle();
     }
 
     /// Gives them back to the memory, whose time went on as the machine's did.
     pub fn hand_over(&self, st: &State, memory: &mut Memory) {
         for p in 0..self.memory.ports {
-            let Some(MemoryPort { mut read, mut write }) = st.memory.get(p).or(st.memory.first()).cloned() else { continue };
+            // Ports beyond those that are simulated did what the first one did.
+            let i = if p < st.memory_read.len() { p } else { 0 };
+            let (mut read, mut write) = (st.memory_read[i].clone(), st.memory_write[i].clone());
             if self.repeats() {
                 read.rebase(&self.memory, st.now, memory.cycle());
                 write.rebase(&self.memory, st.now, memory.cycle());
