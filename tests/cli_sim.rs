@@ -44,9 +44,27 @@ fn number(value: &Value) -> u64 {
 #[test]
 fn json_holds_what_scripts_rely_on_and_every_cycle_is_in_one_cause() {
     for (config, memory) in [("configs/small.toml", "40"), ("configs/kv260.toml", "100,1/2,4"), ("configs/two-bit.toml", "ideal")] {
-        let out = sim(config, &["--tokens", "1,403,407,261,378", "--decode", "2", "--layers", "1..3", "--memory", memory, "--json", "-"]);
-        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
-        let json: Value = serde_json::from_slice(&out.stdout).unwrap();
+        let run = |mode: &[&str]| {
+            let args = ["--tokens", "1,403,407,261,378", "--decode", "2", "--layers", "1..3", "--memory", memory, "--json", "-"];
+            let out = sim(config, &[&args, mode].concat());
+            assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+            serde_json::from_slice::<Value>(&out.stdout).unwrap()
+        };
+        let json = run(&["--mode", "step"]);
+        // The other modes differ in what says how they were run, and in nothing else.
+        let same = |mode: &[&str], values: bool| {
+            let mut other = run(mode);
+            for key in ["command", "mode", "evaluated", "counters"] {
+                assert_ne!(other[key], json[key], "{config} {mode:?}: {key}");
+                other[key] = json[key].clone();
+            }
+            if !values {
+                assert_eq!(number(&std::mem::replace(&mut other["values_checked"], json["values_checked"].clone())), 0);
+            }
+            assert_eq!(other, json, "{config} {mode:?}");
+        };
+        same(&[], true);
+        same(&["--timing-only"], false);
         if memory == "40" {
             insta::assert_debug_snapshot!([
                 keys(&json),
@@ -99,6 +117,28 @@ fn the_wave_holds_every_sum_of_the_projections_and_only_its_window() {
     let out = sim("configs/kv260.toml", &["--tokens", "1,403", "--layers", "0..1", "--wave", &path, "--wave-cycles", "200..300"]);
     assert_eq!(out.status.code(), Some(0));
     assert_eq!(handshakes(&path, ("tmac", "sum0_valid"), ("rope", "sum_ready")).1, 100, "cycles in the window");
+}
+
+#[test]
+fn a_wave_of_the_last_pass_is_the_same_whether_those_before_it_were_stepped_or_skipped() {
+    let folder = Folder::new("wave-skip");
+    let wave = |mode: &str| {
+        let path = folder.file(mode);
+        let args = ["--tokens", "1,403,407", "--decode", "3", "--layers", "0..2", "--wave-cycles", "29000..32000", "--wave"];
+        let out = sim("configs/small.toml", &[&args[..], &[&path, "--mode", mode]].concat());
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        path
+    };
+    let (step, skip) = (wave("step"), wave("skip"));
+    for (valid, ready) in [
+        (("tmac", "sum0_valid"), ("rope", "sum_ready")),
+        (("kvread", "kv_valid"), ("attn", "kv_ready")),
+        (("norm", "act_valid"), ("tmac", "act_ready")),
+    ] {
+        let expected = handshakes(&step, valid, ready);
+        assert_eq!(expected.1, 3000);
+        assert_eq!(handshakes(&skip, valid, ready), expected, "{valid:?}");
+    }
 }
 
 /// Cycles in which both signals are 1, and all cycles of a wave. A cycle's values are those at the falling edge of its clock.

@@ -81,7 +81,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
             "tritforge sim --model {MODEL_FILE} --config {name}.toml --prompt {:?} --decode {} --memory {MEMORY}",
             args.prompt, args.decode
         );
-        let run = Run { layers: 0..target.hw.shape.layers, memory: MEMORY, mode: Mode::Step, command };
+        let run = Run { layers: 0..target.hw.shape.layers, memory: MEMORY, mode: Mode::Step, window: 0..0, command };
         let sim = simulate(target, &work, &run, &mut |_, _| Ok(()))?;
         checks.push(match &sim.mismatch {
             None => {

@@ -10,6 +10,7 @@ use tritforge_sim::stats::PassStats;
 use tritforge_sim::system::{Mode, System};
 use tritforge_sim::top::Top;
 use tritforge_spec::hw::Hw;
+use tritforge_spec::image::Image;
 
 use super::output::JsonArgs;
 use super::progress::Progress;
@@ -48,7 +49,7 @@ pub struct Args {
     /// Greedy tokens to decode after the prompt.
     #[arg(long, value_name = "N", default_value_t = 0)]
     decode: usize,
-    /// How the cycles are run; a wave needs step mode and takes it by itself.
+    /// How the cycles are run; the passes that a wave shows are stepped in any case.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = ModeArg::Skip)]
     mode: ModeArg,
     /// Cycles only, no values: the continuation is not known then, only its length. Skip mode.
@@ -152,6 +153,8 @@ pub struct Run<'a> {
     pub memory: &'a str,
     /// Every block in every cycle, or skipping what repeats.
     pub mode: Mode,
+    /// Cycles that `see` must see: the passes that they touch run in step mode.
+    pub window: Range<u64>,
     /// The command that the report names.
     pub command: String,
 }
@@ -168,16 +171,17 @@ pub fn simulate(
 ) -> anyhow::Result<Simulation> {
     let hw = &target.hw;
     let image = target.image()?;
-    let memory = memory_config(hw, run.memory)?;
-    let timing = memory.timing;
-    let mut system = System::new(hw, &image, Memory::new(memory)?, PowerUp::Zero)?;
-    system.set_mode(run.mode);
+    let config = memory_config(hw, run.memory)?;
+    let timing = config.timing;
+    let mut system = System::new(hw, &image, Memory::new(config.clone())?, PowerUp::Zero)?;
     let jobs: Vec<&Job> = work.jobs.iter().filter(|j| run.layers.contains(&j.pass.layer)).collect();
+    let modes = modes(hw, &image, &config, &jobs, run)?;
     let progress = Progress::new(jobs.len() as u64, "simulating");
     let mut layers: Vec<LayerCycles> = run.layers.clone().map(|layer| LayerCycles { layer, ..Default::default() }).collect();
     let (mut prefill, mut decode) = (Phase::default(), Phase::default());
     let (mut passes, mut mismatch, mut values) = (Vec::new(), None, 0u64);
-    for job in jobs {
+    for (job, &mode) in jobs.iter().zip(&modes) {
+        system.set_mode(mode);
         let stats = if job.expected.is_empty() {
             system.time(job.pass.layer, job.pass.slot, job.pass.pos, job.count)?
         } else {
@@ -209,7 +213,9 @@ pub fn simulate(
         progress.tick();
     }
     progress.finish();
-    let counters = if run.mode == Mode::Step { compare_counters(system.counters()?, &passes) } else { Vec::new() };
+    // The registers counted what ran in step mode alone.
+    let stepped = modes.iter().all(|&m| m == Mode::Step);
+    let counters = if stepped { compare_counters(system.counters()?, &passes) } else { Vec::new() };
     if let Some(c) = counters.iter().find(|c| c.recorder.is_some_and(|r| r != c.hardware)) {
         let found =
             format!("counter {}: expected {:?} (recorder of the model), found {} (hardware register)", c.name, c.recorder, c.hardware);
@@ -254,6 +260,22 @@ pub fn simulate(
         counters,
     };
     Ok(Simulation { report, passes, mismatch })
+}
+
+/// The mode of every pass. Skip mode knows when each begins and ends before any is run, so only what the window touches is stepped.
+fn modes(hw: &Hw, image: &Image, memory: &MemConfig, jobs: &[&Job], run: &Run<'_>) -> anyhow::Result<Vec<Mode>> {
+    if run.mode == Mode::Step || run.window.is_empty() {
+        return Ok(vec![run.mode; jobs.len()]);
+    }
+    let mut system = System::new(hw, image, Memory::new(memory.clone())?, PowerUp::Zero)?;
+    jobs.iter()
+        .map(|job| {
+            let first = system.cycle();
+            system.time(job.pass.layer, job.pass.slot, job.pass.pos, job.count)?;
+            let touched = run.window.start < system.cycle() && first < run.window.end;
+            Ok(if touched { Mode::Step } else { Mode::Skip })
+        })
+        .collect()
 }
 
 /// The hardware's counters beside what the recorder saw.
@@ -339,8 +361,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let window = args.wave_cycles.as_deref().map(cycle_window).transpose()?.unwrap_or(0..u64::MAX);
     let workload = if args.timing_only { Workload::shape_only } else { Workload::new };
     let work = workload(&target.int, &target.hw, &tokens, args.decode)?;
-    let mode = if args.mode == ModeArg::Step || args.wave.is_some() { Mode::Step } else { Mode::Skip };
-    let run = Run { layers, memory: &args.memory, mode, command: command(&args) };
+    let mode = if args.mode == ModeArg::Step { Mode::Step } else { Mode::Skip };
+    let seen = if args.wave.is_some() { window.clone() } else { 0..0 };
+    let run = Run { layers, memory: &args.memory, mode, window: seen, command: command(&args) };
     let mut wave = args.wave.as_ref().map(|_| Wave::new(window, target.hw.config.clock_mhz));
     let sim = simulate(&target, &work, &run, &mut |cycle, top| wave.as_mut().map_or(Ok(()), |w| w.see(cycle, top)))?;
     if let (Some(path), Some(wave)) = (&args.wave, wave) {

@@ -93,12 +93,6 @@ impl ReadChannel {
         self.idle() && self.ready_from <= now && self.pace.past(config, now)
     }
 
-    /// The first cycle after `now` in which an output may change by itself.
-    pub fn next_event(&self, now: u64) -> Option<u64> {
-        let beat = (!self.queue.is_empty()).then_some(self.beat_from);
-        [Some(self.ready_from), beat].into_iter().flatten().filter(|&t| t > now).min()
-    }
-
     /// Becomes the channel of this port.
     pub fn of_port(&mut self, port: usize) {
         self.port = port;
@@ -204,13 +198,6 @@ impl WriteChannel {
     /// As [`ReadChannel::settled`].
     pub fn settled(&self, config: &MemConfig, now: u64) -> bool {
         self.idle() && self.ready_from <= now && self.pace.past(config, now)
-    }
-
-    /// The first cycle after `now` in which an output may change by itself.
-    pub fn next_event(&self, now: u64) -> Option<u64> {
-        let beat = (!self.queue.is_empty()).then_some(self.beat_from);
-        let answer = (!self.answers.is_empty()).then_some(self.answer_from);
-        [Some(self.ready_from), beat, answer].into_iter().flatten().filter(|&t| t > now).min()
     }
 
     /// As [`ReadChannel::of_port`].

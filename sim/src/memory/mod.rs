@@ -140,11 +140,6 @@ impl Memory {
         self.ports = (0..self.config.ports).map(|i| Port::new(i, &self.config)).collect();
     }
 
-    /// The first cycle from now on, if any, in which an output may change although no master moves.
-    pub fn next_event(&self) -> Option<u64> {
-        self.ports.iter().flat_map(|p| [p.read.next_event(self.cycle), p.write.next_event(self.cycle)]).flatten().min()
-    }
-
     /// `cycles` clock edges in which nothing passes and no master changes what it offers.
     pub fn advance(&mut self, cycles: u64) {
         self.cycle += cycles;

@@ -122,38 +122,6 @@ fn every_broken_rule_is_recorded_in_its_cycle() {
 }
 
 #[test]
-fn between_events_no_output_changes_and_jumping_over_them_is_the_same_as_stepping() {
-    let config = MemConfig { timing: fixed(30, 2, 3, 3), stalls: Some(5), ..MemConfig::ideal(2, 64) };
-    let mut stepped = Memory::new(config).unwrap();
-    let mut jumped = stepped.clone();
-    let idle = MemIn { ports: vec![PortIn { r_ready: false, ..PortIn::default() }; 2] };
-    for i in 0..400 {
-        // Something is asked for now and then; R is taken in some cycles only.
-        let ports = (0..2u64)
-            .map(|p| {
-                let h = hash(9, p, i);
-                let out = &stepped.out().ports[p as usize];
-                let ar = (h.is_multiple_of(4) && out.ar_ready).then_some(Burst { addr: 64 * (h >> 8 & 7), len: (h >> 16 & 3) as u8 });
-                PortIn { ar, r_ready: h & 16 != 0, ..PortIn::default() }
-            })
-            .collect();
-        let input = MemIn { ports };
-        stepped.step(&input);
-        jumped.step(&input);
-        // Then nothing passes until the next event.
-        let until = jumped.next_event();
-        let wait = until.map_or(7, |t| t - jumped.cycle());
-        let before = stepped.out();
-        jumped.advance(wait);
-        for _ in 0..wait {
-            assert_eq!(stepped.out(), before, "round {i}");
-            stepped.step(&idle);
-        }
-        assert!(stepped == jumped, "round {i}");
-    }
-}
-
-#[test]
 fn numbers_out_of_range_are_refused_by_name() {
     let refused = |c: MemConfig| Memory::new(c).unwrap_err().to_string();
     assert_eq!(refused(MemConfig::ideal(0, 64)), "memory ports: expected 1 to 32, found 0");
