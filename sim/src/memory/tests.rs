@@ -1,7 +1,6 @@
 //! Cycles, bytes and recorded rules of the memory, one port unless said.
 
 use super::*;
-use tritforge_spec::stall::hash;
 
 fn memory(timing: Timing) -> Memory {
     Memory::new(MemConfig { timing, ..MemConfig::ideal(1, 64) }).unwrap()
