@@ -28,13 +28,15 @@ pub const WIDTH: usize = parts::PARTS.next_multiple_of(8);
 pub type Numbers = [u32; WIDTH];
 
 /// A value for every counter of the parts; some unused ones make whole vectors.
-pub const COUNTERS: usize = 16;
+pub const COUNTERS: usize = 24;
 pub type Counters = [u32; COUNTERS];
 
 /// The counters of a state.
 fn counters(st: &mut State) -> impl Iterator<Item = &mut Counter> {
     let first = st.axi_read.counters().into_iter().chain(st.aux.counters());
-    first.chain(st.tmac.counters()).chain(st.unpack.counters()).chain(st.kvread.counters()).chain(st.attn.counters())
+    let second = st.tmac.counters().into_iter().chain(st.unpack.counters()).chain(st.rope.counters()).chain(st.headq.counters());
+    let third = st.kvwrite.counters().into_iter().chain(st.fill.counters());
+    first.chain(second).chain(third).chain(st.kvread.counters()).chain(st.attn.counters())
 }
 
 /// Makes all counters of `st` forget their comparisons.

@@ -1,7 +1,7 @@
 //! Timing of `headq`.
 
 use crate::skip::{
-    pieces::{Count, Skid, word},
+    pieces::{Count, Counter, Skid, word},
     signals::{Signals, from, into},
 };
 use tritforge_spec::block::headq::{self, STAGES};
@@ -30,20 +30,33 @@ impl From<headq::Params> for Params {
     }
 }
 
-/// A place in the pass, as a nest of counters.
+/// What is left of a pass on one side of the buffers: pairs of the head going in, or beats of the vector going out, and heads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Place {
-    index: u16,
+struct Side {
+    open: bool,
     token: u8,
-    head: u16,
+    left: Counter,
+    heads: Counter,
+}
+
+impl Side {
+    fn begin(&mut self, p: &Params, words: u16) {
+        (self.open, self.token) = (true, 0);
+        self.left.set(words.into());
+        self.heads.set(p.heads.into());
+    }
+
+    /// The next head, if there is one.
+    fn next_head(&mut self) {
+        self.heads.step(0, 1);
+        self.open = self.heads.at_least(1);
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Pass {
     n: u8,
     scales: u8,
-    input: Option<Place>,
-    output: Option<Place>,
 }
 
 /// A beat in a stage: what it is.
@@ -62,6 +75,8 @@ pub struct HeadQ {
     s: Count,
     pair: Count,
     pass: Option<Pass>,
+    input: Side,
+    output: Side,
     full: [bool; 2],
     fill: bool,
     drain: bool,
@@ -71,60 +86,81 @@ pub struct HeadQ {
     stages: [u8; STAGES],
 }
 
-fn next_pair(mut p: Place, n: u8, rows: u16, heads: u16) -> Option<Place> {
-    p.token += 1;
-    if p.token == n {
-        (p.token, p.index) = (0, p.index + 1);
-    }
-    if p.index == rows {
-        (p.index, p.head) = (0, p.head + 1);
-    }
-    (p.head < heads).then_some(p)
-}
-
-fn next_beat(mut p: Place, n: u8, beats: u16, heads: u16) -> Option<Place> {
-    p.index += 1;
-    if p.index == beats {
-        (p.index, p.token) = (0, p.token + 1);
-    }
-    if p.token == n {
-        (p.token, p.head) = (0, p.head + 1);
-    }
-    (p.head < heads).then_some(p)
-}
-
 impl HeadQ {
+    /// The counters.
+    pub fn counters(&mut self) -> [&mut Counter; 4] {
+        [&mut self.input.left, &mut self.input.heads, &mut self.output.left, &mut self.output.heads]
+    }
+
+    /// The beat that leaves the full buffer; whether it is the buffer's last.
+    fn start(&mut self, p: &Params, n: u8) -> (u8, bool) {
+        let o = &mut self.output;
+        let (first, last) = (o.left.is(p.beats.into()), !o.left.at_least(2));
+        let q = !o.heads.at_least(u32::from(p.heads - p.kv_heads) + 1);
+        let head_end = last && o.token + 1 == n;
+        let end = head_end && !o.heads.at_least(2);
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let beat = beat::PRESENT | flag(q, beat::Q) | flag(first, beat::FIRST) | flag(last, beat::LAST) | flag(end, beat::END);
+        if last {
+            o.left.set(p.beats.into());
+            o.token = if head_end { 0 } else { o.token + 1 };
+        } else {
+            o.left.step(0, 1);
+        }
+        if head_end {
+            o.next_head();
+        }
+        (beat, head_end)
+    }
+
+    /// Counts a pair that goes into the buffer; whether it is the buffer's last.
+    fn arrive(&mut self, p: &Params, n: u8) -> bool {
+        let i = &mut self.input;
+        i.token += 1;
+        if i.token < n {
+            return false;
+        }
+        i.token = 0;
+        if i.left.at_least(2) {
+            i.left.step(0, 1);
+            return false;
+        }
+        i.left.set(p.pairs.into());
+        i.next_head();
+        true
+    }
+
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
-        let Params { pairs, beats, heads, .. } = *p;
-        let mut next = self.pass;
+        let pass = self.pass;
+        let mut next = pass;
         let out = self.stages[STAGES - 1];
         let ready = out == 0 || s.is_ready(if out & beat::Q != 0 { Q } else { KV });
         let done = ready && out & beat::END != 0;
+        let (full, fill, drain) = (self.full, self.fill, self.drain);
         let mut released = None;
         if ready {
-            let drain_full = self.full[self.drain as usize];
-            let start = self.pass.filter(|p| p.scales == p.n && drain_full).and_then(|p| Some((p, p.output?)));
             self.stages.copy_within(0..STAGES - 1, 1);
             self.stages[0] = 0;
-            if let (Some((pass, place)), Some(next)) = (start, &mut next) {
-                let last = place.index + 1 == beats;
-                let end = last && place.token + 1 == pass.n && place.head + 1 == heads;
-                let q = place.head >= p.kv_heads;
-                let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-                self.stages[0] =
-                    beat::PRESENT | flag(q, beat::Q) | flag(place.index == 0, beat::FIRST) | flag(last, beat::LAST) | flag(end, beat::END);
-                next.output = next_beat(place, pass.n, beats, heads);
-                if next.output.is_none_or(|o| o.head != place.head) {
-                    released = Some(self.drain);
-                    self.drain = !self.drain;
+            if let Some(pass) = pass
+                && pass.scales == pass.n
+                && full[drain as usize]
+                && self.output.open
+            {
+                let (beat, last) = self.start(p, pass.n);
+                self.stages[0] = beat;
+                if last {
+                    released = Some(drain);
+                    self.drain = !drain;
                 }
             }
         }
-        let input = self.pass.filter(|_| !self.full[self.fill as usize]).and_then(|p| Some((p, p.input?)));
-        let arrival =
-            input.filter(|_| self.pair.valid()).map(|(pass, place)| (self.fill, place.token + 1 == pass.n && place.index + 1 == pairs));
-        if let (Some((_, last)), Some((_, place)), Some(next)) = (arrival, input, &mut next) {
-            next.input = next_pair(place, next.n, pairs, heads);
+        let input = pass.filter(|_| !full[fill as usize] && self.input.open);
+        let mut arrival = None;
+        if let Some(pass) = input
+            && self.pair.valid()
+        {
+            let last = self.arrive(p, pass.n);
+            arrival = Some((fill, last));
             self.fill ^= last;
         }
         let [first, second] = self.arrivals;
@@ -144,8 +180,11 @@ impl HeadQ {
         }
         let take_cmd = self.pass.is_none() || done;
         if take_cmd {
-            let begin = Some(Place::default());
-            next = self.cmd.peek().map(|n| Pass { n, scales: 0, input: begin, output: begin });
+            next = self.cmd.peek().map(|n| Pass { n, scales: 0 });
+            if next.is_some() {
+                self.input.begin(p, p.pairs);
+                self.output.begin(p, p.beats);
+            }
         }
         self.pass = next;
         self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), take_cmd);

@@ -87,29 +87,34 @@ pub struct KvRead {
 pub struct Fill {
     pb: Skid<bool>,
     /// Scales of the pass that have not come.
-    missing: u32,
+    missing: Counter,
     /// Words on their way into the pass buffer.
     writes: [bool; 2],
 }
 
 impl Fill {
+    /// The counter.
+    pub fn counters(&mut self) -> [&mut Counter; 1] {
+        [&mut self.missing]
+    }
+
     /// The clock edge; `scales`: those of a pass that begins.
     pub fn step(&mut self, scales: Option<u32>, s: &mut Signals) {
-        let take = self.missing != 0;
+        let take = self.missing.at_least(1);
         let arrived = self.pb.peek().filter(|_| take);
-        self.missing -= (arrived == Some(true)) as u32;
+        self.missing.step(0, (arrived == Some(true)) as u32);
         self.writes = [arrived.is_some(), self.writes[0]];
         if let Some(scales) = scales {
-            self.missing = scales;
+            self.missing.set(scales);
         }
         self.pb.step(s.moves(PB).then_some(s.payload.pb_scale), take);
         self.outputs(s);
     }
 
     /// Drives the outputs.
-    pub fn outputs(&self, s: &mut Signals) {
+    pub fn outputs(&mut self, s: &mut Signals) {
         s.accept(PB, self.pb.ready());
-        s.level(level::KV_COMPLETE, self.missing == 0 && self.writes == [false; 2]);
+        s.level(level::KV_COMPLETE, self.writes == [false; 2] && !self.missing.at_least(1));
     }
 }
 

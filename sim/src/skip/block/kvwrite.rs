@@ -2,7 +2,7 @@
 
 use crate::skip::{
     ask,
-    pieces::{Segment, Skid},
+    pieces::{Counter, Segment, Skid},
     signals::{Signals, from, into, level},
 };
 use tritforge_spec::kv::KvShape;
@@ -51,8 +51,9 @@ pub struct KvWrite {
     cmd: Skid<u8>,
     /// Beats: first and last of their vector.
     kv: Skid<(bool, bool)>,
-    /// Vectors left of the pass.
-    pass: Option<u32>,
+    /// A pass is under way, with this many vectors left.
+    pass: bool,
+    left: Counter,
     group: u16,
     full: bool,
     scale_turn: bool,
@@ -66,6 +67,11 @@ pub struct KvWrite {
 }
 
 impl KvWrite {
+    /// The counter.
+    pub fn counters(&mut self) -> [&mut Counter; 1] {
+        [&mut self.left]
+    }
+
     /// The place that was asked for.
     pub fn place_is(&mut self, place: Place) {
         self.place = place;
@@ -74,11 +80,12 @@ impl KvWrite {
     /// The clock edge; what is asked for goes to `asks`.
     pub fn step(&mut self, k: &Params, s: &mut Signals, asks: &mut u32) {
         let drained = !self.full && !self.scale_turn && !self.pb && !self.wd && self.address == Address::Free;
-        let done = drained && self.pass == Some(0);
+        let more = self.pass && self.left.at_least(1);
+        let done = drained && self.pass && !more;
         let (pb_moves, wd_moves, wseg_moves) = (s.moves(PB), s.moves(WD), s.moves(WSEG));
         let moves = self.full && (!self.pb || pb_moves) && (!self.wd || wd_moves);
         let room = !self.full || moves;
-        let open = self.pass.is_some_and(|left| left != 0) && room && !self.scale_turn;
+        let open = more && room && !self.scale_turn;
         let beat = self.kv.peek().filter(|&(first, _)| open && (!first || self.address == Address::Free));
         if moves {
             self.output_scale = self.making_scale;
@@ -99,7 +106,7 @@ impl KvWrite {
             }
             other => other,
         };
-        let take_cmd = self.pass.is_none();
+        let take_cmd = !self.pass;
         let mut complete = false;
         if let Some((_, last)) = beat {
             complete = last || self.group + 1 == k.groups;
@@ -107,9 +114,9 @@ impl KvWrite {
             self.making_scale = false;
             if last {
                 self.scale_turn = true;
-                self.pass = self.pass.map(|left| left - 1);
+                self.left.step(0, 1);
             }
-        } else if room && self.pass.is_some() && self.scale_turn {
+        } else if room && self.pass && self.scale_turn {
             self.scale_turn = false;
             self.making_scale = true;
             complete = true;
@@ -118,10 +125,13 @@ impl KvWrite {
             self.full = complete;
         }
         if done {
-            self.pass = None;
+            self.pass = false;
         }
         if take_cmd {
-            self.pass = self.cmd.peek().map(|n| 2 * k.kv_heads * u32::from(n));
+            self.pass = self.cmd.valid();
+            if self.pass {
+                self.left.set(2 * k.kv_heads * u32::from(self.cmd.head()));
+            }
             self.group = 0;
         }
         self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), take_cmd);
@@ -138,6 +148,6 @@ impl KvWrite {
         s.offer(WD, self.wd);
         s.offer(WSEG, matches!(self.address, Address::Vector | Address::Scale));
         s.payload.aseg = if self.address == Address::Scale { self.place.scale } else { self.place.vector };
-        s.level(level::KVWRITE_IDLE, self.pass.is_none() && !self.cmd.valid() && !self.kv.valid());
+        s.level(level::KVWRITE_IDLE, !self.pass && !self.cmd.valid() && !self.kv.valid());
     }
 }

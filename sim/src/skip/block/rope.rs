@@ -1,7 +1,7 @@
 //! Timing of `rope`.
 
 use crate::skip::{
-    pieces::{Count, Skid, word},
+    pieces::{Count, Counter, Skid, word},
     signals::{Signals, from, into},
 };
 use tritforge_spec::block::rope::{self, STAGES};
@@ -29,8 +29,6 @@ struct Pass {
     n: u8,
     token: u8,
     second: bool,
-    pair: u16,
-    head: u16,
 }
 
 /// State.
@@ -39,6 +37,9 @@ pub struct Rope {
     cmd: Skid<u8>,
     sum: Count,
     pass: Option<Pass>,
+    /// Pairs left of the head, heads left of the pass.
+    pairs: Counter,
+    heads: Counter,
     /// Bit i: stage i + 1 holds a pair.
     stages: u16,
 }
@@ -46,21 +47,28 @@ pub struct Rope {
 const LAST: u16 = 1 << (STAGES - 1);
 
 impl Rope {
-    fn advance(p: &Params, mut pass: Pass) -> Option<Pass> {
+    fn advance(&mut self, p: &Params, mut pass: Pass) -> Option<Pass> {
         pass.token += 1;
         if pass.token < pass.n {
             return Some(pass);
         }
         pass.token = 0;
         pass.second = !pass.second;
-        if !pass.second {
-            pass.pair += 1;
+        if pass.second {
+            return Some(pass);
         }
-        if pass.pair == p.pairs {
-            pass.pair = 0;
-            pass.head += 1;
+        if self.pairs.at_least(2) {
+            self.pairs.step(0, 1);
+            return Some(pass);
         }
-        (pass.head < p.heads).then_some(pass)
+        self.pairs.set(p.pairs.into());
+        self.heads.step(0, 1);
+        self.heads.at_least(1).then_some(pass)
+    }
+
+    /// The counters.
+    pub fn counters(&mut self) -> [&mut Counter; 2] {
+        [&mut self.pairs, &mut self.heads]
     }
 
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
@@ -70,14 +78,18 @@ impl Rope {
         let mut done = false;
         if let Some(pass) = take {
             done = pass.second;
-            next = Self::advance(p, pass);
+            next = self.advance(p, pass);
         }
         if enable {
             self.stages = self.stages << 1 & (2 * LAST - 1) | done as u16;
         }
         let start = next.is_none();
         if start {
-            next = self.cmd.peek().map(|n| Pass { n, token: 0, second: false, pair: 0, head: 0 });
+            next = self.cmd.peek().map(|n| Pass { n, token: 0, second: false });
+            if next.is_some() {
+                self.pairs.set(p.pairs.into());
+                self.heads.set(p.heads.into());
+            }
         }
         self.pass = next;
         self.cmd.step(s.moves(CMD).then_some(s.payload.command.n), start);
