@@ -19,6 +19,8 @@ use tritforge_spec::{descriptor::Descriptor, hw::Hw};
 
 /// Cycles after which a piece ends although nothing asks for it.
 const LONGEST: u32 = 64;
+/// Cycles within which a part that wakes becomes one of the piece; later it ends it.
+const GROWS: u32 = 12;
 /// Pieces that are kept; beyond them all is forgotten and begun anew.
 const KEPT: usize = 1 << 16;
 /// Followers of a piece that are tried before the index of all.
@@ -168,7 +170,7 @@ impl Engine {
             let cycles = u64::from(piece.summary.cycles);
             cycle += cycles;
             quiet = if piece.summary.moved { 0 } else { quiet + cycles };
-            self.masks.get(piece.mask).1.put(&mut place, &piece.end);
+            self.masks.get(piece.mask).put(&mut place, &piece.end);
             piece.ranges.put(&mut place.counters);
             (awake, set) = (piece.awake, piece.after);
             if let Some(shadow) = &mut shadow {
@@ -222,21 +224,17 @@ impl Engine {
     /// The piece that begins in `place`, where the parts of `set` are about to go on; evaluated if it is a new one.
     fn find(&mut self, before: Option<usize>, set: u32, awake: u32, place: &Place) -> Result<usize, Stuck> {
         let followers = before.map_or(&[][..], |b| &self.pieces[b].next);
-        for &at in followers {
-            let piece = &self.pieces[at as usize];
-            let (its_set, mask) = self.masks.get(piece.mask);
-            if *its_set == set && piece.ranges.hold(&place.counters) && mask.of(place) == self.index.get(piece.start).1 {
-                self.there = false;
-                return Ok(at as usize);
-            }
+        if let Some(&at) = followers.iter().find(|&&n| self.begins(&self.pieces[n as usize], set, place)) {
+            self.there = false;
+            return Ok(at as usize);
         }
         let mask = self.masks.number(set);
-        let start = self.masks.get(mask).1.of(place);
+        let start = self.masks.get(mask).of(place);
         let of_start = self.index.number(&(set, start)) as usize;
         if of_start == self.starts.len() {
             self.starts.push(SmallVec::new());
         }
-        let found = self.starts[of_start].iter().find(|&&n| self.pieces[n as usize].ranges.hold(&place.counters));
+        let found = self.starts[of_start].iter().find(|&&n| self.begins(&self.pieces[n as usize], set, place));
         let at = match found {
             Some(&at) => {
                 self.there = false;
@@ -246,7 +244,7 @@ impl Engine {
                 if !self.there {
                     self.load(awake, place);
                 }
-                let piece = self.evaluate(set, mask, of_start as u32, place)?;
+                let piece = self.evaluate(set, place)?;
                 self.there = true;
                 self.pieces.push(piece);
                 self.starts[of_start].push(self.pieces.len() as u32 - 1);
@@ -261,8 +259,15 @@ impl Engine {
         Ok(at as usize)
     }
 
-    /// Evaluates `state` to the end of a piece.
-    fn evaluate(&mut self, set: u32, mask: u32, start: u32, from: &Place) -> Result<Piece, Stuck> {
+    /// `piece` begins in `place`, where the parts of `set` are about to go on.
+    #[inline(always)]
+    fn begins(&self, piece: &Piece, set: u32, place: &Place) -> bool {
+        piece.first == set && piece.ranges.hold(&place.counters) && self.masks.get(piece.mask).of(place) == piece.start
+    }
+
+    /// Evaluates `state`, which is at `from`, to the end of a piece.
+    fn evaluate(&mut self, first: u32, from: &Place) -> Result<Piece, Stuck> {
+        let mut set = first;
         let (machine, st) = (&self.machine, &mut self.state);
         watch(st);
         let (mut summary, mut stepped) = (Summary::new(machine.ports()), 0);
@@ -276,6 +281,10 @@ impl Engine {
             let (bus, asks) = machine.step(st, due);
             summary.add(&signals, bus);
             due = machine.due(st);
+            // What wakes early belongs to the piece: it has slept since its begin, so its state there is known.
+            if summary.cycles < GROWS {
+                set |= due;
+            }
             // Where pieces end follows from the state, so that two runs which come to do the same end them together.
             if asks != 0 || bus.ar & 1 != 0 || summary.cycles == LONGEST || due & !set != 0 || machine.idle(st) {
                 break asks;
@@ -289,10 +298,13 @@ impl Engine {
         self.stores.number(st, stepped, &mut self.numbers, &mut end.counters);
         end.numbers = self.numbers;
         end.look(&st.signals);
+        let number = self.masks.number(set);
+        let mask = self.masks.get(number);
         Ok(Piece {
-            mask,
-            start,
-            end: self.masks.get(mask).1.of(&end),
+            first,
+            mask: number,
+            start: mask.of(from),
+            end: mask.of(&end),
             ranges,
             awake: st.awake,
             after: due | stepped,

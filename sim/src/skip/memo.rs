@@ -219,10 +219,12 @@ impl Mask {
 /// A piece of a run: the cycles from one place to the next that is remembered.
 #[derive(Clone, Debug)]
 pub struct Piece {
+    /// The parts that were about to go on at its begin; others of its set woke later.
+    pub first: u32,
     /// The number of its set's mask.
     pub mask: u32,
-    /// Where it begins and ends, as far as that belongs to the set; of the begin the number.
-    pub start: u32,
+    /// Where it begins and ends, as far as that belongs to the set.
+    pub start: Place,
     pub end: Place,
     pub ranges: Ranges,
     /// The parts that are awake at its end, and the set of the piece after it.
@@ -240,7 +242,7 @@ pub struct Piece {
 /// The masks of all sets that were met.
 #[derive(Clone, Debug, Default)]
 pub struct Masks {
-    list: Vec<(u32, Mask)>,
+    list: Vec<Mask>,
     index: FxHashMap<u32, u32>,
 }
 
@@ -248,14 +250,14 @@ impl Masks {
     /// The number of the mask of `set`.
     pub fn number(&mut self, set: u32) -> u32 {
         *self.index.entry(set).or_insert_with(|| {
-            self.list.push((set, Mask::new(set)));
+            self.list.push(Mask::new(set));
             self.list.len() as u32 - 1
         })
     }
 
-    /// A set and its mask.
+    /// A mask.
     #[inline(always)]
-    pub fn get(&self, number: u32) -> &(u32, Mask) {
+    pub fn get(&self, number: u32) -> &Mask {
         &self.list[number as usize]
     }
 }
