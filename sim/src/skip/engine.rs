@@ -276,10 +276,10 @@ impl Engine {
             return Err(Stuck);
         }
         let asks = loop {
-            let signals = st.signals;
             stepped |= due;
+            summary.begin(&st.signals);
             let (bus, asks) = machine.step(st, due);
-            summary.add(&signals, bus);
+            summary.end(bus);
             due = machine.due(st);
             // What wakes early belongs to the piece: it has slept since its begin, so its state there is known.
             if summary.cycles < GROWS {
@@ -340,9 +340,9 @@ impl Engine {
     fn once(&mut self) -> (Summary, u32) {
         let mut summary = Summary::new(self.machine.ports());
         loop {
-            let signals = self.state.signals;
+            summary.begin(&self.state.signals);
             let (bus, asks) = self.machine.cycle(&mut self.state);
-            summary.add(&signals, bus);
+            summary.end(bus);
             if asks != 0 || summary.cycles == LONGEST || self.machine.idle(&self.state) {
                 return (summary, asks);
             }

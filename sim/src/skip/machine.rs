@@ -233,8 +233,7 @@ impl Machine {
         let (mut bus, mut read, mut write) = (Bus::default(), Bus::default(), Bus::default());
         let now = st.now;
         st.now += 1;
-        let (mut signals, mut awake, mut asks) = (st.signals, st.awake, 0);
-        let s = &mut signals;
+        let (s, mut awake, mut asks) = (&mut st.signals, st.awake, 0);
         let bit = |mask: u32, p: usize| mask >> p & 1 != 0;
         let on = |part: u32| due & part != 0;
         if on(parts::MEMORY_READ) {
@@ -330,7 +329,6 @@ impl Machine {
         if changed & level::KV_COMPLETE != 0 {
             awake |= parts::KVREAD;
         }
-        st.signals = signals;
         st.awake = awake;
         (bus, asks)
     }

@@ -27,7 +27,14 @@ impl Summary {
 
     /// One more cycle.
     pub fn add(&mut self, s: &Signals, bus: Bus) {
-        self.moved |= s.moved != 0 || bus != Bus::default();
+        self.begin(s);
+        self.end(bus);
+    }
+
+    /// What the signals say in one more cycle; [`Summary::end`] follows.
+    #[inline(always)]
+    pub fn begin(&mut self, s: &Signals) {
+        self.moved |= s.moved != 0;
         let mut stages = s.moved & STAGE_STREAMS;
         while stages != 0 {
             let stream = stages.trailing_zeros();
@@ -39,11 +46,20 @@ impl Summary {
             Some((last, n)) if *last == cycle => *n += 1,
             _ => self.levels.push((cycle, 1)),
         }
+    }
+
+    /// What happened on AXI in that cycle.
+    #[inline(always)]
+    pub fn end(&mut self, bus: Bus) {
+        self.cycles += 1;
+        if bus == Bus::default() {
+            return;
+        }
+        self.moved = true;
         for (p, beats) in self.beats.iter_mut().enumerate() {
             *beats += bus.r >> p & 1;
         }
         self.writes += bus.w.count_ones();
-        self.cycles += 1;
     }
 
     /// Nothing more is added.
