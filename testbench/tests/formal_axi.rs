@@ -1,7 +1,7 @@
 //! SMT proofs of the AXI masters of one port: handshake rules, bursts inside 4 KiB, reserved space, progress; and the proofs find
 //! planted faults.
 
-use tritforge_spec::block::{Contract, axi_read_port, axi_write_port};
+use tritforge_spec::block::{Contract, axi, axi_read_port, axi_write_port};
 use tritforge_testbench::harness::{
     Design,
     formal::{Proof, base_case, prove_with},
@@ -10,9 +10,6 @@ use tritforge_testbench::harness::{
 const PROVEN: Proof = Proof { base: true, induction: true };
 /// Cycles of the base case and of the induction window of the safety properties.
 const STEPS: usize = 4;
-/// Of progress: more than the bound of 6, so that a window without movement contradicts the peers' promises.
-const PROGRESS_STEPS: usize = 8;
-
 fn proof_of<P: Contract>(params: &P, steps: usize, macros: &[&str]) -> Option<Proof> {
     prove_with(&Design::of(params).unwrap(), steps, macros).unwrap()
 }
@@ -42,12 +39,30 @@ fn the_write_master_keeps_the_rules_of_axi_and_never_waits_for_announced_data() 
     }
 }
 
+/// Macros of the progress proof: the peers' wait, and the contract's bound less `short_by`.
+fn progress(wait: u64, short_by: u64) -> [String; 3] {
+    ["F_PROGRESS".into(), format!("F_WAIT={wait}"), format!("F_BOUND={}", axi::progress_bound(wait) - short_by)]
+}
+
 #[test]
 fn both_masters_move_something_within_their_bound_when_their_peers_do() {
-    let Some(proof) = proof_of(&read(32, 2), PROGRESS_STEPS, &["F_PROGRESS"]) else { return };
-    assert_eq!(proof, PROVEN);
-    let Some(proof) = proof_of(&write(32, 2), PROGRESS_STEPS, &["F_PROGRESS"]) else { return };
-    assert_eq!(proof, PROVEN);
+    for wait in [1, 3] {
+        let [on, wait_is, bound] = &progress(wait, 0);
+        // Longer than the bound, so that a window without movement contradicts the peers' promises.
+        let steps = axi::progress_bound(wait) as usize + 3;
+        let Some(proof) = proof_of(&read(32, 2), steps, &[on, wait_is, bound]) else { return };
+        assert_eq!(proof, PROVEN, "read, peers {wait} cycles late");
+        let Some(proof) = proof_of(&write(32, 2), steps, &[on, wait_is, bound]) else { return };
+        assert_eq!(proof, PROVEN, "write, peers {wait} cycles late");
+    }
+}
+
+#[test]
+fn a_bound_of_one_cycle_less_does_not_hold() {
+    let macros = progress(1, 1);
+    let macros: Vec<&str> = macros.iter().map(String::as_str).collect();
+    assert_ne!(base_case(&Design::of(&read(32, 2)).unwrap(), 12, &macros).unwrap(), Some(true));
+    assert_ne!(base_case(&Design::of(&write(32, 2)).unwrap(), 12, &macros).unwrap(), Some(true));
 }
 
 /// The fault shows within a burst or two after the reset.
@@ -63,7 +78,8 @@ fn the_proofs_find_planted_faults() {
     // AR is overwritten while it waits.
     assert!(is_found(&read(32, 4), &[], "(!ar_valid_q || m_arready) && !stop_q", "!stop_q"));
     // A burst that fits exactly is never issued.
-    assert!(is_found(&read(32, 2), &["F_PROGRESS"], "XC'(x_space_q) >= XC'(x_beats)", "XC'(x_space_q) > XC'(x_beats)"));
+    let [on, wait, bound] = &progress(1, 0);
+    assert!(is_found(&read(32, 2), &[on, wait, bound], "XC'(x_space_q) >= XC'(x_beats)", "XC'(x_space_q) > XC'(x_beats)"));
     // A burst is announced with a beat missing.
     assert!(is_found(&write(32, 4), &[], "DC'(fill_q) >= DC'(b_beats)", "DC'(fill_q) + DC'(1) >= DC'(b_beats)"));
 }

@@ -24,6 +24,13 @@ pub const OKAY: u8 = 0;
 /// xRESP of a transfer that the slave failed. Bit 1 marks an error.
 pub const SLVERR: u8 = 2;
 
+/// A port with work moves something at least once in this many cycles (a segment, a burst's address, a beat in or out, a response), when
+/// no peer is late for more than `wait` cycles on end and `stop` is low: the wait, the movement, a segment from skid to burst register to
+/// address register. Proven for a `wait` of 1 and 3 (docs/formal.md).
+pub const fn progress_bound(wait: u64) -> u64 {
+    wait + 1 + 3
+}
+
 /// AxSIZE of a beat of `port_bits` bits.
 pub const fn size(port_bits: usize) -> u64 {
     clog2(port_bits / 8) as u64

@@ -40,6 +40,12 @@ pub const RESET_CYCLES: u64 = 4;
 pub const SLVERR: u8 = 2;
 
 impl Params {
+    /// Cycles that `stop` stands at most after a soft reset, when both masters are drained at the latest after `wait` cycles: the wait,
+    /// the cycle that sees it, the reset. Proven for any `wait` (docs/formal.md).
+    pub fn soft_reset_bound(wait: u64) -> u64 {
+        wait + 1 + RESET_CYCLES
+    }
+
     /// The register file of `hw`, with the hashes that an image must carry.
     pub fn new(hw: &Hw, hw_hash: u64, numerics_hash: u64, sat_bits: [usize; 5]) -> Self {
         let c = &hw.config;
