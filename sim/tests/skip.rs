@@ -210,8 +210,8 @@ fn speed() {
     }
 }
 #[test]
-#[ignore]
-fn sizes() {
+#[ignore = "prints speed"]
+fn speed_of_every_cycle() {
     println!("state {}", std::mem::size_of::<tritforge_sim::skip::machine::State>());
     let c = AccelConfig { batch: 1, ..config("small") };
     let mut random = RandomModel::small(256, 4, 2, 64);

@@ -65,7 +65,7 @@ fn check(seed: u64, passes: usize) -> (u64, u64) {
 
 #[test]
 fn what_is_remembered_is_what_happens_on_random_hardware() {
-    let count = std::env::var("TRITFORGE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    let count = std::env::var("TRITFORGE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(16);
     let first = std::env::var("TRITFORGE_FIRST_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     let (mut evaluated, mut passed) = (0, 0);
     for seed in first..first + count {

@@ -109,7 +109,8 @@ macro_rules! stores {
                 }
                 let mut i = 0;
                 $(
-                    if set >> i & 1 != 0 {
+                    // Most often a part ends a piece in the state in which it began.
+                    if set >> i & 1 != 0 && !self.$field.is(numbers[i], &st.$field) {
                         numbers[i] = self.$field.number(&st.$field);
                     }
                     i += 1;

@@ -56,6 +56,12 @@ impl<T: Clone + Eq + Hash> Store<T> {
         }
     }
 
+    /// The state with this number, if there is one, is `state`.
+    #[inline(always)]
+    pub fn is(&self, number: u32, state: &T) -> bool {
+        self.list.get(number as usize).is_some_and(|s| s.0 == *state)
+    }
+
     /// The state with this number.
     pub fn get(&self, number: u32) -> &T {
         &self.list[number as usize].0
@@ -74,6 +80,7 @@ mod tests {
         for (s, &n) in states.iter().zip(&numbers) {
             assert_eq!(store.get(n), s);
             assert_eq!(store.number(s), n);
+            assert!(store.is(n, s) && !store.is(n ^ 1, s) && !store.is(977, s));
         }
         assert_eq!(numbers.iter().max(), Some(&976));
     }
