@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 use super::{Outcome, output};
+use tritforge_rtl::generate::{self, Generated};
+use tritforge_testbench::builds;
 
-/// Write the files that are generated from the contract (SystemVerilog packages, register header, register and descriptor pages).
+/// Write the files that are generated from the contract (SystemVerilog packages, register header, register, descriptor and timing pages, list of
+/// Verilator builds).
 ///
 /// With --check nothing is written: exit code 1 where a file differs from what would be written.
 #[derive(Debug, clap::Args)]
@@ -24,7 +27,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         bail!("--root {}: no such folder; give the project's root", args.root.display());
     }
     let mut stale = 0;
-    for file in tritforge_rtl::generate::files() {
+    let list = Generated { path: builds::FILE.into(), text: builds::text()? };
+    for file in generate::files().into_iter().chain([list]) {
         let path = args.root.join(&file.path);
         if args.check {
             let found = std::fs::read_to_string(&path);

@@ -100,7 +100,37 @@ pub fn design(params: &Params) -> Result<Design> {
         params: Vec::new(),
         roms: params.roms(),
         ports: params.ports(),
+        note: hardware(&params.hw),
     })
+}
+
+/// A hardware in one line.
+fn hardware(hw: &Hw) -> String {
+    let (c, s) = (&hw.config, &hw.shape);
+    format!(
+        " {:?} lanes={} ports={}x{} batch={} vec={} kv={} rom={}x{} fifos={}/{} burst={}x{} slots={} context={} layers={} dim={} heads={}/{}x{} theta={}",
+        c.packing,
+        c.lanes,
+        c.ports,
+        c.port_bits,
+        c.batch,
+        c.vec,
+        c.kv_bits,
+        1 << c.rom_log2,
+        c.rom_bits,
+        c.weight_fifo,
+        c.aux_fifo,
+        c.burst,
+        c.outstanding,
+        c.slots,
+        hw.context(),
+        s.layers,
+        s.dim,
+        s.heads,
+        s.kv_heads,
+        s.head_dim,
+        s.rope_theta
+    )
 }
 
 /// Model and Verilated top of `hw`, built once. `None`, said aloud, without Verilator.

@@ -7,14 +7,16 @@ use tritforge_sim::{
     memory::Timing,
 };
 use tritforge_spec::{
-    config::AccelConfig,
     descriptor::{Descriptor, ErrorCode},
-    hw::{AttnShape, Hw},
+    hw::Hw,
     image::Image,
     random::Rng,
     reference::{KvCache, Reference, Saturations, random::RandomModel, random::residual_rows},
 };
-use tritforge_testbench::machine::{self, Conditions, Pass};
+use tritforge_testbench::{
+    builds::tops,
+    machine::{self, Conditions, Pass},
+};
 
 const DIM: usize = 96;
 
@@ -24,13 +26,10 @@ struct Bed {
     pass: Pass,
 }
 
-/// The hardware of `top.rs`'s first test, so that it is built once; one pass of two tokens.
+/// The small top; one pass of two tokens.
 fn bed() -> Bed {
-    let path = format!("{}/../configs/small.toml", env!("CARGO_MANIFEST_DIR"));
-    let config = AccelConfig::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let random = RandomModel::small(DIM, 4, 2, 32);
-    let int = random.build(5);
-    let hw = Hw::new(config, AttnShape { context: 64, ..random.shape.clone() }).unwrap();
+    let hw = tops::named("small").hw;
+    let int = RandomModel::small(DIM, 4, 2, 32).build(5);
     let image = Image::build(&hw, &[&int.layers[0].attn], 0).unwrap();
     let reference = Reference::new(&int, hw.config.rom_log2, hw.config.rom_bits);
     let x = residual_rows(&mut Rng::new(5), 2 * DIM);

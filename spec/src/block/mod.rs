@@ -219,7 +219,7 @@ pub trait Contract: Sized {
 }
 
 /// Ports and Verilog parameters of one parameter set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     pub stem: &'static str,
     pub ports: Vec<Port>,

@@ -2,10 +2,11 @@
 //! parameters, the shim, the flags and the tool's version. A lock file keeps parallel tests from building it twice.
 
 use super::{
-    design::Design,
+    pack::Pack,
     shim,
     tools::{self, Tool},
 };
+use crate::builds;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::{
@@ -61,21 +62,25 @@ const CXX_FLAGS: &[&str] = &[
 const SPLIT_BYTES: u64 = 400_000;
 const VERILATE_FLAGS: &[&str] = &["--cc", "--prefix", "Vdut"];
 
-/// The shared library of `design`, built when it is not there; `None` (said aloud) without Verilator.
-pub fn library(design: &Design, flavor: Flavor) -> Result<Option<PathBuf>> {
+/// The shared library of `pack`, built when it is not there; `None` (said aloud) without Verilator.
+pub fn library(pack: &Pack, flavor: Flavor) -> Result<Option<PathBuf>> {
     let Some(verilator) = tools::verilator() else {
-        tools::missing("verilator", &format!("the RTL of {}", design.top));
+        tools::missing("verilator", &format!("the RTL of {}", pack.labels().join(", ")));
         return Ok(None);
     };
-    let shim = shim::source(design, flavor == Flavor::Wave);
-    let key = key(design, flavor, &shim, verilator);
+    if tools::in_cargo_test() {
+        builds::check(pack, flavor)?;
+    }
+    let shim = shim::source(pack, flavor == Flavor::Wave);
+    let sources = pack.sources()?;
+    let key = key(pack, &sources, flavor, &shim, verilator);
     let dir = tools::build_dir().join("verilated").join(&key);
     let so = dir.join("dut.so");
     if so.exists() {
         return Ok(Some(so));
     }
-    once(&dir, || build(design, flavor, &shim, verilator, &dir, &so))
-        .with_context(|| format!("Verilating {} in {}", design.top, dir.display()))?;
+    once(&dir, || build(pack, &sources, flavor, &shim, verilator, &dir, &so))
+        .with_context(|| format!("Verilating {} in {}", pack.labels().join(", "), dir.display()))?;
     Ok(Some(so))
 }
 
@@ -87,22 +92,22 @@ fn once(dir: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
     make()
 }
 
-fn key(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool) -> String {
+fn key(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, verilator: &Tool) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     };
     add(&verilator.version);
-    add(&format!("{flavor:?} {:?} {:?} {VERILATE_FLAGS:?} {CXX_FLAGS:?} {:?}", flavor.cxx(), flavor.verilate(), design.params));
-    add(&design.top);
+    add(&format!("{flavor:?} {:?} {:?} {VERILATE_FLAGS:?} {CXX_FLAGS:?} {:?}", flavor.cxx(), flavor.verilate(), pack.params()));
+    add(pack.top());
     add(shim);
-    for (name, text) in &design.sources {
+    for (name, text) in sources {
         add(name);
         add(text);
     }
-    for rom in &design.roms {
-        add(rom.param);
+    for (param, rom) in pack.roms() {
+        add(&param);
         add(&rom.file);
         add(&rom.text);
     }
@@ -110,7 +115,7 @@ fn key(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool) -> String 
     digest.iter().take(10).map(|b| format!("{b:02x}")).collect()
 }
 
-fn build(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool, dir: &Path, so: &Path) -> Result<()> {
+fn build(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, verilator: &Tool, dir: &Path, so: &Path) -> Result<()> {
     if so.exists() {
         return Ok(());
     }
@@ -122,17 +127,17 @@ fn build(design: &Design, flavor: Flavor, shim: &str, verilator: &Tool, dir: &Pa
     fs::create_dir_all(&obj)?;
     let mut command = Command::new(&verilator.path);
     command.current_dir(dir).args(VERILATE_FLAGS).args(flavor.verilate());
-    command.args(["--Mdir", "obj", "--top-module", &design.top]);
-    for (name, value) in &design.params {
+    command.args(["--Mdir", "obj", "--top-module", pack.top()]);
+    for (name, value) in pack.params() {
         command.arg(format!("-G{name}={value}"));
     }
-    for rom in &design.roms {
+    for (param, rom) in pack.roms() {
         let path = dir.join(&rom.file);
         fs::write(&path, &rom.text)?;
         // The model opens the file at run time, from whatever folder the test runs in.
-        command.arg(format!("-G{}=\"{}\"", rom.param, path.display()));
+        command.arg(format!("-G{param}=\"{}\"", path.display()));
     }
-    for (name, text) in &design.sources {
+    for (name, text) in sources {
         fs::write(dir.join(name), text)?;
         command.arg(name);
     }

@@ -14,6 +14,8 @@ pub struct Design {
     /// Files beside the sources that `$readmemh` reads.
     pub roms: Vec<RomFile>,
     pub ports: Vec<Port>,
+    /// What tells it apart beside its parameters, for people: the hardware of a top, a planted fault.
+    pub note: String,
 }
 
 impl Design {
@@ -33,6 +35,7 @@ impl Design {
             params: interface.verilog_params.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect(),
             roms: interface.roms.clone(),
             ports: interface.ports.clone(),
+            note: String::new(),
         })
     }
 
@@ -43,7 +46,14 @@ impl Design {
         for (_, text) in &mut self.sources {
             *text = text.replace(from, to);
         }
+        self.note += &format!(" FAULT {} => {}", from.trim(), to.trim());
         Ok(self)
+    }
+
+    /// Name, parameters and note in one line.
+    pub fn label(&self) -> String {
+        let params: String = self.params.iter().map(|(n, v)| format!(" {n}={v}")).collect();
+        format!("{}{params}{}", self.top, self.note)
     }
 
     /// The input ports but the clock, or the output ports, in contract order.

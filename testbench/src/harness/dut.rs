@@ -30,18 +30,18 @@ pub struct Library {
 }
 
 impl Library {
-    /// Loads `path`; `in_words` and `out_words` are the lengths of its port arrays.
-    pub fn load(path: &Path, in_words: usize, out_words: usize) -> Result<Arc<Self>> {
+    /// Loads `path` for member `member` of its pack; `in_words` and `out_words` are the lengths of that member's port arrays.
+    pub fn load(path: &Path, member: usize, in_words: usize, out_words: usize) -> Result<Arc<Self>> {
         // SAFETY: the file was built by this crate from its shim, whose functions have the types above; loading runs
         // only Verilator's own static initialisers.
         unsafe {
             let lib = Loaded::open(Some(path), RTLD_NOW | RTLD_LOCAL).with_context(|| format!("loading {}", path.display()))?;
             Ok(Arc::new(Self {
                 new: lib.get(b"dut_new\0")?,
-                set: lib.get(b"dut_set\0")?,
-                get: lib.get(b"dut_get\0")?,
-                low: lib.get(b"dut_low\0")?,
-                high: lib.get(b"dut_high\0")?,
+                set: lib.get(format!("dut_set_{member}\0").as_bytes())?,
+                get: lib.get(format!("dut_get_{member}\0").as_bytes())?,
+                low: lib.get(format!("dut_low_{member}\0").as_bytes())?,
+                high: lib.get(format!("dut_high_{member}\0").as_bytes())?,
                 free: lib.get(b"dut_free\0")?,
                 trace: match (lib.get(b"dut_trace_open\0"), lib.get(b"dut_trace_close\0")) {
                     (Ok(open), Ok(close)) => Some((open, close)),

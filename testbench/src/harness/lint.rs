@@ -25,6 +25,7 @@ pub fn leaf(stem: &str) -> Result<Design> {
         params: Vec::new(),
         roms: Vec::new(),
         ports: Vec::new(),
+        note: String::new(),
     })
 }
 

@@ -7,14 +7,16 @@ use super::{
     case::Case,
     design::Design,
     dut::Library,
+    pack::Pack,
     rig::Rig,
     streams::{Beat, Run, Slot, Stream, array_len, slots, streams},
 };
+use crate::builds;
 use anyhow::Result;
 use std::sync::Arc;
 use tritforge_sim::clocked::{Block, PowerUp};
 use tritforge_spec::{
-    block::Dir,
+    block::{Dir, Interface},
     stall::{go, hash, port_id},
 };
 
@@ -49,34 +51,46 @@ pub struct Lockstep<B: Block> {
     pub(super) outputs: Vec<Slot>,
     pub(super) streams: Vec<Stream>,
     pub(super) model: fn(&B::Params, PowerUp) -> B,
+    pub(super) wave: bool,
 }
 
 impl<B: Block> Lockstep<B>
 where
     B::Params: Clone,
 {
-    /// Builds the RTL of the block with `params`. `None`, said aloud, without Verilator (a failure where CI=true).
-    /// Panics with the tool's words when the RTL does not build or the Rust ports are not the contract's.
+    /// The RTL of the block with `params`, one of those in [`builds`]: built with its pack. `None`, said aloud, without Verilator (a
+    /// failure where CI=true). Panics with the tool's words when the RTL does not build or the Rust ports are not the contract's.
     pub fn new(params: &B::Params) -> Option<Self> {
-        let design = Design::of(params).unwrap_or_else(|e| panic!("{e:#}"));
-        Self::with_design(params, design)
+        let made = builds::of_block(&Interface::of(params)).and_then(|(pack, member)| Self::in_pack(params, &pack, member));
+        made.unwrap_or_else(|e| panic!("{e:#}"))
     }
 
-    /// As [`Lockstep::new`] with other sources, such as a planted fault.
+    /// As [`Lockstep::new`], built alone and from other sources, such as a planted fault.
     pub fn with_design(params: &B::Params, design: Design) -> Option<Self> {
         Self::try_with_design(params, design).unwrap_or_else(|e| panic!("{e:#}"))
     }
 
     /// As [`Lockstep::with_design`], with an error instead of a panic.
     pub fn try_with_design(params: &B::Params, design: Design) -> Result<Option<Self>> {
+        Self::in_pack(params, &Pack { members: vec![design] }, 0)
+    }
+
+    fn in_pack(params: &B::Params, pack: &Pack, member: usize) -> Result<Option<Self>> {
+        let design = pack.members[member].clone();
         let inputs = slots::<B::In>(&design, Dir::In)?;
         let outputs = slots::<B::Out>(&design, Dir::Out)?;
         let streams = streams(&design.top, &inputs, &outputs)?;
-        let Some(path) = build::library(&design, build::Flavor::Test)? else {
+        let Some(path) = build::library(pack, build::Flavor::Test)? else {
             return Ok(None);
         };
-        let library = Library::load(&path, array_len(&inputs), array_len(&outputs))?;
-        Ok(Some(Self { design, params: params.clone(), library, inputs, outputs, streams, model: B::new }))
+        let library = Library::load(&path, member, array_len(&inputs), array_len(&outputs))?;
+        Ok(Some(Self { design, params: params.clone(), library, inputs, outputs, streams, model: B::new, wave: true }))
+    }
+
+    /// Reports of differences come without a wave: it needs a build of its own.
+    pub fn without_wave(mut self) -> Self {
+        self.wave = false;
+        self
     }
 
     /// A run under `case`: add inputs, then [`Bench::run`].

@@ -27,8 +27,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub fn new(random: Option<u64>, width: usize) -> Self {
-        Self { random, width, words: Vec::new(), complete: true }
+    pub fn new(random: Option<u64>, width: usize, wave: bool) -> Self {
+        Self { random, width, words: Vec::new(), complete: wave }
     }
 
     pub fn push(&mut self, inputs: &[u64]) {
@@ -44,7 +44,7 @@ impl Record {
     pub fn report(&self, design: &Design, case: &Case, cycle: u64, before: u64, what: &str, out_words: usize) -> String {
         let wave = match self.wave(design, case, out_words) {
             Ok(Some(path)) => format!("wave of the last cycles: {}", path.display()),
-            Ok(None) => "no wave: the run is too long to be recorded".to_owned(),
+            Ok(None) => "no wave: not asked for, or the run is too long to be recorded".to_owned(),
             Err(e) => format!("no wave: {e:#}"),
         };
         format!(
@@ -59,8 +59,8 @@ impl Record {
         if !self.complete {
             return Ok(None);
         }
-        let library = build::library(design, build::Flavor::Wave)?.context("no Verilator")?;
-        let library = Library::load(&library, self.width, out_words)?;
+        let library = build::library(&design.into(), build::Flavor::Wave)?.context("no Verilator")?;
+        let library = Library::load(&library, 0, self.width, out_words)?;
         let mut dut = Dut::new(&library, self.random);
         let dir = tools::build_dir().join("waves");
         std::fs::create_dir_all(&dir)?;
@@ -103,7 +103,7 @@ fn repeat(seed: u64) -> String {
     let exe = arguments.next().unwrap_or_default();
     let path = Path::new(&exe);
     let seed = format!("TRITFORGE_SEED={seed:#x}");
-    if path.parent().and_then(Path::file_name).is_none_or(|folder| folder != "deps") {
+    if !tools::in_cargo_test() {
         return format!("{seed} {exe} {}", arguments.collect::<Vec<_>>().join(" "));
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

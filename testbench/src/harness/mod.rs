@@ -1,5 +1,5 @@
 //! From a block's contract to a run of its model and its Verilated RTL side by side.
-//! `design` says what to build, `shim` and `build` make a shared library of it, `dut` calls it, `lockstep` drives both.
+//! `design` and `pack` say what to build, `shim` and `build` make a shared library of it, `dut` calls it, `lockstep` drives both.
 
 mod build;
 mod case;
@@ -10,6 +10,7 @@ mod four_state;
 pub mod lint;
 mod lockstep;
 mod mismatch;
+mod pack;
 mod rig;
 mod shim;
 mod solo;
@@ -22,6 +23,7 @@ pub use design::Design;
 pub use dut::{Dut, Library};
 pub use four_state::four_state;
 pub use lockstep::{Bench, Environment, Lockstep};
+pub use pack::Pack;
 pub use solo::Solo;
 pub use streams::{Beat, Run};
 pub use tools::{Tool, build_dir, iverilog, missing, smtbmc, verilator, workspace, yosys, z3};

@@ -57,7 +57,7 @@ where
             expected: vec![0; words],
             settled: vec![0; words],
             waiting: vec![None; lockstep.streams.len()],
-            record: mismatch::Record::new(random, array_len(&lockstep.inputs)),
+            record: mismatch::Record::new(random, array_len(&lockstep.inputs), lockstep.wave),
         }
     }
 

@@ -1,20 +1,22 @@
-//! The C++ between Rust and a Verilated model: ports as arrays of 64-bit words, each port in whole words, contract order.
+//! The C++ between Rust and a Verilated model: ports as arrays of 64-bit words, each port in whole words, contract order,
+//! functions of their own for every member of a pack.
 
-use super::design::Design;
+use super::pack::Pack;
 use std::fmt::Write;
 use tritforge_spec::block::{Dir, Role};
 
-/// The shim's source text; `trace` adds the writing of VCD.
-pub fn source(design: &Design, trace: bool) -> String {
+/// The C++ that drives and samples member `k` of the pack: `dut_set_k`, `dut_get_k`, `dut_low_k`, `dut_high_k`.
+fn member(pack: &Pack, k: usize, dump: &str) -> String {
+    let (design, prefix) = (&pack.members[k], pack.prefix(k));
     let mut set = String::new();
     let mut get = String::new();
     let mut at = 0;
     for p in design.ports_of(Dir::In) {
         let (n, w) = (p.name, p.width);
         if w <= 64 {
-            let _ = writeln!(set, "  d->top->{n} = in[{at}];");
+            let _ = writeln!(set, "  d->top->{prefix}{n} = in[{at}];");
         } else {
-            let _ = writeln!(set, "  wide_set(&d->top->{n}[0], in + {at}, {});", w.div_ceil(32));
+            let _ = writeln!(set, "  wide_set(&d->top->{prefix}{n}[0], in + {at}, {});", w.div_ceil(32));
         }
         at += w.div_ceil(64);
     }
@@ -22,18 +24,24 @@ pub fn source(design: &Design, trace: bool) -> String {
     for p in design.ports_of(Dir::Out) {
         let (n, w) = (p.name, p.width);
         if w <= 64 {
-            let _ = writeln!(get, "  out[{at}] = d->top->{n};");
+            let _ = writeln!(get, "  out[{at}] = d->top->{prefix}{n};");
         } else {
-            let _ = writeln!(get, "  wide_get(out + {at}, &d->top->{n}[0], {});", w.div_ceil(32));
+            let _ = writeln!(get, "  wide_get(out + {at}, &d->top->{prefix}{n}[0], {});", w.div_ceil(32));
         }
         at += w.div_ceil(64);
     }
     let clock = design.ports.iter().find(|p| p.role == Role::Clock);
-    let clk = clock.map_or(String::new(), |p| format!("d->top->{}", p.name));
-    let edge = |level: u8| match clock {
-        Some(_) => format!("{clk} = {level};"),
-        None => String::new(),
-    };
+    let edge = |level: u8| clock.map_or(String::new(), |p| format!("d->top->{prefix}{} = {level};", p.name));
+    format!(
+        "void dut_set_{k}(Dut* d, const uint64_t* in) {{\n{set}}}\nvoid dut_get_{k}(Dut* d, uint64_t* out) {{\n{get}}}\n\
+         void dut_low_{k}(Dut* d) {{\n  {}\n  d->top->eval();\n{dump}}}\nvoid dut_high_{k}(Dut* d) {{\n  {}\n  d->top->eval();\n{dump}}}\n",
+        edge(0),
+        edge(1),
+    )
+}
+
+/// The shim's source text; `trace` adds the writing of VCD.
+pub fn source(pack: &Pack, trace: bool) -> String {
     let (trace_include, trace_field, dump) = if trace {
         ("#include \"verilated_vcd_c.h\"\n", "  VerilatedVcdC* vcd = nullptr;\n", "  if (d->vcd) d->vcd->dump(d->time);\n  d->time += 5;\n")
     } else {
@@ -65,27 +73,14 @@ Dut* dut_new(int random, int seed) {{
   d->top = std::make_unique<Vdut>(&d->context, "dut");
   return d;
 }}
-void dut_set(Dut* d, const uint64_t* in) {{
-{set}}}
-void dut_get(Dut* d, uint64_t* out) {{
-{get}}}
-void dut_low(Dut* d) {{
-  {low}
-  d->top->eval();
-{dump}}}
-void dut_high(Dut* d) {{
-  {high}
-  d->top->eval();
-{dump}}}
-{trace_fns}void dut_free(Dut* d) {{
+{members}{trace_fns}void dut_free(Dut* d) {{
   d->top->final();
   delete d;
 }}
 }}
 "#,
         ever_on = if trace { "d->context.traceEverOn(true);" } else { "" },
-        low = edge(0),
-        high = edge(1),
+        members = (0..pack.members.len()).map(|k| member(pack, k, dump)).collect::<String>(),
     )
 }
 

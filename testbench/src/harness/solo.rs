@@ -29,9 +29,9 @@ impl<B: Block> Solo<B> {
     pub fn new(design: &Design, flavor: Flavor) -> Result<Option<Self>> {
         let inputs = slots::<B::In>(design, Dir::In)?;
         let outputs = slots::<B::Out>(design, Dir::Out)?;
-        let Some(path) = build::library(design, flavor)? else { return Ok(None) };
+        let Some(path) = build::library(&design.into(), flavor)? else { return Ok(None) };
         let (ins, outs) = (array_len(&inputs), array_len(&outputs));
-        let library = Library::load(&path, ins, outs)?;
+        let library = Library::load(&path, 0, ins, outs)?;
         let mut solo =
             Self { dut: Dut::new(&library, None), inputs, outputs, in_words: vec![0; ins], out_words: vec![0; outs], ports: PhantomData };
         solo.dut.low();

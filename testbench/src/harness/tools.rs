@@ -25,6 +25,12 @@ pub fn build_dir() -> PathBuf {
     workspace().join(".build")
 }
 
+/// This process is a test binary of cargo.
+pub fn in_cargo_test() -> bool {
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.parent().and_then(Path::file_name).is_some_and(|folder| folder == "deps")
+}
+
 fn find(name: &str, version_flag: &str) -> Option<Tool> {
     let local = workspace().join(".tools/bin").join(name);
     let path = if local.exists() { local } else { name.into() };
