@@ -141,6 +141,79 @@ fn a_wave_of_the_last_pass_is_the_same_whether_those_before_it_were_stepped_or_s
     }
 }
 
+#[test]
+fn a_wave_in_fst_holds_every_change_of_the_same_wave_in_vcd() {
+    let folder = Folder::new("fst");
+    let run = |name: &str| {
+        let path = folder.file(name);
+        let arguments = ["--tokens", "1", "--layers", "0..1", "--wave-cycles", "300..600", "--wave", &path];
+        let out = sim("configs/small.toml", &arguments);
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        path
+    };
+    let (vcd, fst) = (changes_of_vcd(&run("w.vcd")), changes_of_fst(&run("w.FST")));
+    assert!(vcd.len() > 1000, "{} changes", vcd.len());
+    assert_eq!(vcd, fst);
+}
+
+/// Time, path of the signal, bits: in the order of time and path.
+type Changes = std::collections::BTreeSet<(u64, String, String)>;
+
+fn changes_of_vcd(path: &str) -> Changes {
+    let mut parser = vcd::Parser::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()));
+    let header = parser.parse_header().unwrap();
+    assert_eq!(header.timescale, Some((1, vcd::TimescaleUnit::PS)));
+    let mut names = HashMap::new();
+    fn visit(items: &[vcd::ScopeItem], scope: &str, names: &mut HashMap<vcd::IdCode, String>) {
+        for item in items {
+            match item {
+                vcd::ScopeItem::Scope(s) => visit(&s.items, &format!("{scope}{}.", s.identifier), names),
+                vcd::ScopeItem::Var(v) => drop(names.insert(v.code, format!("{scope}{}", v.reference))),
+                _ => {}
+            }
+        }
+    }
+    visit(&header.items, "", &mut names);
+    let (mut now, mut found) = (0, Changes::new());
+    for command in parser {
+        match command.unwrap() {
+            vcd::Command::Timestamp(t) => now = t,
+            vcd::Command::ChangeScalar(id, value) => drop(found.insert((now, names[&id].clone(), value.to_string()))),
+            vcd::Command::ChangeVector(id, value) => drop(found.insert((now, names[&id].clone(), value.to_string()))),
+            other => panic!("{other:?}"),
+        }
+    }
+    found
+}
+
+fn changes_of_fst(path: &str) -> Changes {
+    use fst_reader::{FstFilter, FstHierarchyEntry, FstReader, FstSignalValue};
+    let mut reader = FstReader::open(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap();
+    assert_eq!(reader.get_header().timescale_exponent, -12);
+    let (mut scopes, mut names) = (Vec::new(), HashMap::new());
+    reader
+        .read_hierarchy(|entry| match entry {
+            FstHierarchyEntry::Scope { name, .. } => scopes.push(name),
+            FstHierarchyEntry::UpScope => drop(scopes.pop()),
+            FstHierarchyEntry::Var { name, handle, .. } => drop(names.insert(handle.get_index(), format!("{}.{name}", scopes.join(".")))),
+            _ => {}
+        })
+        .unwrap();
+    let mut found = Changes::new();
+    reader
+        .read_signals(&FstFilter::all(), |time, handle, value| {
+            let FstSignalValue::String(bits) = value else { panic!("a real") };
+            let bits = String::from_utf8(bits.to_vec()).unwrap();
+            // Before its first change a signal is unknown.
+            if !bits.contains('x') {
+                found.insert((time, names[&handle.get_index()].clone(), bits));
+            }
+            Ok::<(), std::convert::Infallible>(())
+        })
+        .unwrap();
+    found
+}
+
 /// Cycles in which both signals are 1, and all cycles of a wave. A cycle's values are those at the falling edge of its clock.
 fn handshakes(path: &str, valid: (&str, &str), ready: (&str, &str)) -> (usize, usize) {
     let mut parser = vcd::Parser::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()));
