@@ -3,4 +3,5 @@
 pub mod bundle;
 pub mod generate;
 pub mod leaves;
+pub mod timings;
 pub mod top;
