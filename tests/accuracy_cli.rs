@@ -51,6 +51,7 @@ fn a_missed_bar_is_named_and_gives_exit_code_1() {
     assert_eq!(out.status.code(), Some(1), "{out:?}");
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(json["documents"], 1);
+    insta::assert_snapshot!("json_keys", support::key_tree(&json));
     assert!(json["variants"]["whole"]["ratio_se"].is_null());
     let report = String::from_utf8(out.stderr).unwrap();
     assert!(report.contains("MISSED whole: perplexity ratio 1.0"), "{report}");

@@ -1,5 +1,7 @@
 //! Area as yosys estimates it, and how wrong use is answered.
 
+mod support;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -33,6 +35,7 @@ fn the_ternary_array_takes_no_multiplier_and_the_json_has_its_keys() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((json["kind"].as_str(), json["target"].as_str()), (Some("estimated"), Some("ecp5")));
+    insta::assert_snapshot!("json_keys", support::key_tree(&json));
     let blocks = json["blocks"].as_array().unwrap();
     assert_eq!(blocks.iter().map(|b| b["name"].as_str().unwrap()).collect::<Vec<_>>(), ["route_w", "route_a", "tmac"]);
     for key in ["lut", "ff", "bram", "dsp"] {

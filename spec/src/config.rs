@@ -65,10 +65,12 @@ pub struct AccelConfig {
 /// Why a configuration was refused: the key, what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("config: {0}")]
+    #[error("{0}\ncorrect the file; configs/small.toml has every key")]
     Toml(String),
-    #[error("config key `{key}`: expected {expected}, found {found}")]
+    #[error("config key `{key}`: expected {expected}, found {found}; change this key")]
     Key { key: &'static str, expected: String, found: String },
+    #[error("{item}: expected {expected}, found {found}; this hardware covers no other: give another model")]
+    Model { item: &'static str, expected: String, found: String },
 }
 
 fn check(ok: bool, key: &'static str, expected: impl Into<String>, found: impl ToString) -> Result<(), ConfigError> {

@@ -34,8 +34,8 @@ pub struct Hw {
 /// Positions in one KV block.
 pub const KV_BLOCK: usize = 16;
 
-fn bad(key: &'static str, expected: impl Into<String>, found: impl ToString) -> ConfigError {
-    ConfigError::Key { key, expected: expected.into(), found: found.to_string() }
+fn bad(item: &'static str, expected: impl Into<String>, found: impl ToString) -> ConfigError {
+    ConfigError::Model { item, expected: expected.into(), found: found.to_string() }
 }
 
 impl Hw {

@@ -33,7 +33,7 @@ pub const SEGMENT_ALIGN: usize = 4096;
 pub enum ImageError {
     #[error("image: {0}")]
     Pack(#[from] PackError),
-    #[error("image: {item}: expected {expected}, found {found}")]
+    #[error("image: {item}: expected {expected}, found {found}; make the image with `tritforge emit` for this model and configuration")]
     Wrong { item: String, expected: String, found: String },
     #[error("image: needs {words} super-words, the hardware's offsets reach {limit}; use a smaller model or context", limit = u32::MAX)]
     TooLarge { words: usize },
@@ -348,14 +348,13 @@ impl Image {
         let wrong = |item: &str, expected: String, found: String| ImageError::Wrong { item: item.into(), expected, found };
         let layout = Layout::new(hw)?;
         let word_bytes = hw.word_bits() / 8;
-        let need = layout.descriptors as usize * word_bytes;
-        if bytes.len() != need {
-            return Err(wrong("bytes", need.to_string(), bytes.len().to_string()));
+        if bytes.len() < HEADER_BYTES {
+            return Err(wrong("bytes", format!("{HEADER_BYTES} of the header at least"), bytes.len().to_string()));
         }
         let u32_at = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
         if bytes[..8] != MAGIC {
-            return Err(wrong("magic", "TRITIMG1".into(), String::from_utf8_lossy(&bytes[..8]).into_owned()));
+            return Err(wrong("magic", "TRITIMG1".into(), bytes[..8].escape_ascii().to_string()));
         }
         let fields = [
             ("version", u64::from(VERSION), u64::from(u32_at(8))),
@@ -368,6 +367,10 @@ impl Image {
             if expected != found {
                 return Err(wrong(item, format!("{expected:#x} (this hardware)"), format!("{found:#x}")));
             }
+        }
+        let need = layout.descriptors as usize * word_bytes;
+        if bytes.len() != need {
+            return Err(wrong("bytes", need.to_string(), bytes.len().to_string()));
         }
         let table_end = HEADER_BYTES + ENTRY_BYTES * hw.shape.layers;
         let crc = crc32fast::hash(&bytes[HEADER_BYTES..table_end]);

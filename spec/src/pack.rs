@@ -20,11 +20,15 @@ pub enum PackError {
     TooLarge { rows: usize, k: usize },
     #[error("row {row}, column {column}: expected a weight of -1, 0 or +1, found {found}")]
     Trit { row: usize, column: usize, found: i8 },
-    #[error("packed section: expected {expected} {what}, found {found}")]
+    #[error("packed section: expected {expected} {what}, found {found}; give whole rows of this section's shape")]
     Length { what: &'static str, expected: usize, found: usize },
-    #[error("packed section: super-word {super_word}, byte {byte} (row {row}, column {column} on): 0x{found:02x} is no legal code")]
+    #[error(
+        "packed section: super-word {super_word}, byte {byte} (row {row}, column {column} on): expected a byte that codes trits (base 3: up to 242; two-bit: no code 2), found {found}; the image is damaged: make it again with `tritforge emit`"
+    )]
     Byte { super_word: usize, byte: usize, row: usize, column: usize, found: u8 },
-    #[error("packed section: super-word {super_word}, byte {byte}: padding must be zero trits, found 0x{found:02x}")]
+    #[error(
+        "packed section: super-word {super_word}, byte {byte}: expected padding of zero trits, found 0x{found:02x}; the image is damaged: make it again with `tritforge emit`"
+    )]
     Padding { super_word: usize, byte: usize, found: u8 },
 }
 

@@ -39,7 +39,7 @@ pub struct Args {
     /// Bits of a softmax ROM entry, 4 to 23.
     #[arg(long, value_name = "BITS", default_value_t = 16)]
     rom_bits: u32,
-    /// Only the first N documents.
+    /// Only the first N documents, 1 or more.
     #[arg(long, value_name = "N")]
     docs: Option<usize>,
     /// Instead measure every size of the softmax ROM, on the text with KV at 4, 6, 8 bits and on synthetic scores; tables and plot go to --out.
@@ -54,6 +54,9 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let rom = rom_size(args.rom_entries, args.rom_bits)?;
+    if args.docs == Some(0) {
+        bail!("--docs: expected 1 or more, found 0; leave it out to take all documents");
+    }
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).with_context(|| format!("cannot make folder {}: choose a writable place", out.display()))?;
     }

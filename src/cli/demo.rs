@@ -11,9 +11,9 @@ use tritforge_spec::config::AccelConfig;
 use super::sim::{Run, Simulation, gantt_of, memory_config, simulate, timeline_of};
 use super::{Outcome, emit, output};
 use crate::compile::{Target, Workload};
-use crate::model::judge::{Judge, Options};
+use crate::model::judge::{Judge, Options, arg_max};
 use crate::model::{Model, text};
-use crate::report::accuracy::{self, bars, table};
+use crate::report::accuracy::{self, bars, compare::SURE, table};
 use crate::report::html::{self, Part, Section};
 use crate::report::{context, cycles};
 
@@ -170,14 +170,32 @@ fn say(checks: &[(String, bool)]) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{} {what}", if *ok { "held  " } else { "FAILED" }).context("cannot write to standard output")
 }
 
+/// Of the tokens from `prompt` on: how many are not the judge's choice after the same tokens, and how many of these it puts [`SURE`] or more
+/// below its best. `logits` row i is the judge's for the token after `tokens[i]`.
+fn parted<'l>(tokens: &[u32], prompt: usize, logits: impl Fn(usize) -> &'l [f64]) -> (usize, usize) {
+    let (mut other, mut sure) = (0, 0);
+    for (i, &token) in tokens.iter().enumerate().skip(prompt) {
+        let row = logits(i - 1);
+        let (best, chosen) = (arg_max(row), token as usize);
+        other += usize::from(best != chosen);
+        sure += usize::from(row[best] - row[chosen] >= SURE);
+    }
+    (other, sure)
+}
+
 /// The integer reference's text beside the judge's.
 fn text_section(target: &Target, model: &Model, work: &Workload, checks: &mut Vec<(String, bool)>) -> anyhow::Result<Section> {
-    let judged = Judge::<f64>::new(model, Options::default()).generate(&work.tokens[..work.prompt], work.tokens.len())?;
-    let equal = judged[work.prompt..].iter().zip(&work.tokens[work.prompt..]).take_while(|(a, b)| a == b).count();
+    let judge = Judge::<f64>::new(model, Options::default());
+    let judged = judge.generate(&work.tokens[..work.prompt], work.tokens.len())?;
     let decoded = work.tokens.len() - work.prompt;
-    let what = format!("text of the integers: the first {equal} of {decoded} greedy tokens are the float judge's (f64)");
-    // A greedy text may part where two logits are close; the bars of accuracy are what must hold.
-    checks.push((what, equal > 0 || decoded == 0));
+    // Greedy texts part for good where two logits are close, so each token is judged after the integers' own tokens before it.
+    let logits = judge.forward(&work.tokens, &mut judge.cache(), &mut ())?;
+    let (other, sure) = parted(&work.tokens, work.prompt, |i| logits.row(i));
+    let what = format!(
+        "text of the integers: {} of {decoded} greedy tokens are the float judge's (f64) after the same text, {other} another, {sure} of these where it is sure by {SURE}",
+        decoded - other
+    );
+    checks.push((what, sure == 0));
     let rows = vec![
         vec!["integers".into(), target.tokenizer.decode(&work.tokens)?],
         vec!["float judge".into(), target.tokenizer.decode(&judged)?],
@@ -265,6 +283,17 @@ fn accuracy_section(target: &Target, model: &Model, docs: usize, checks: &mut Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_token_of_the_text_is_judged_after_the_tokens_before_it() {
+        let rows = [[0.0, 1.0, 0.9], [2.0, 0.0, 0.0], [0.0, 0.1, 3.0], [0.0, 0.0, 1.0]];
+        let at = |tokens: &[u32]| parted(tokens, 1, |i| &rows[i]);
+        assert_eq!(at(&[0, 1, 0, 2]), (0, 0));
+        // 0.1 below the best: another token, but the judge is not sure. Last token: sure.
+        assert_eq!(at(&[0, 2, 0, 2]), (1, 0));
+        assert_eq!(at(&[0, 1, 0, 1]), (1, 1));
+        assert_eq!(at(&[0]), (0, 0));
+    }
 
     #[test]
     fn the_embedded_configurations_are_valid_and_named_as_their_files() {

@@ -12,7 +12,7 @@ use tritforge_spec::random::Rng;
 use tritforge_spec::random_hw;
 use tritforge_spec::reference::random::residual_rows;
 use tritforge_spec::reference::{AttnParams, IntModel, KvCache, Reference, Saturations};
-use tritforge_testbench::harness::Lockstep;
+use tritforge_testbench::harness::{Lockstep, verilator};
 use tritforge_testbench::machine;
 
 use super::Outcome;
@@ -105,11 +105,14 @@ fn build(name: String, hw: Hw, job: machine::Job) -> anyhow::Result<Candidate> {
         hw.config.batch,
         hw.config.vec
     );
-    let rtl = machine::build(&hw)?.context("Verilator: expected on PATH or in .tools/, found neither; run `make tools`")?;
+    let rtl = machine::build(&hw)?.context("Verilator is gone: it was there when the command began")?;
     Ok(Candidate { name, hw, rtl, job })
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
+    if verilator().is_none() {
+        bail!("Verilator: expected in .tools/bin or on PATH, found in neither; run `make tools`");
+    }
     let mut candidates = Vec::new();
     if let (Some(model), Some(config)) = (&args.model, &args.config) {
         let target = Target::open(model, config)?;

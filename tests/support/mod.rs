@@ -24,6 +24,30 @@ pub fn test_data(name: &str) -> Option<PathBuf> {
     }
 }
 
+/// The keys of a JSON value, one path a line; a list stands for its first element.
+pub fn key_tree(value: &serde_json::Value) -> String {
+    fn visit(value: &serde_json::Value, path: &str, out: &mut String) {
+        use serde_json::Value;
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(key, v)| visit(v, &format!("{path}.{key}"), out)),
+            Value::Array(items) if !items.is_empty() => visit(&items[0], &format!("{path}[]"), out),
+            other => {
+                let kind = match other {
+                    Value::Null => "null",
+                    Value::Bool(_) => "bool",
+                    Value::Number(_) => "number",
+                    Value::String(_) => "text",
+                    _ => "empty list",
+                };
+                *out += &format!("{} {kind}\n", path.trim_start_matches('.'));
+            }
+        }
+    }
+    let mut out = String::new();
+    visit(value, "", &mut out);
+    out
+}
+
 /// Keeps every stage of one pass: floats as f64, codes as i8, by name.
 #[derive(Default)]
 pub struct Trace {
