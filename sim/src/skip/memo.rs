@@ -47,12 +47,12 @@ pub fn watch(st: &mut State) {
 /// For which values of the counters, moved by how much, a piece holds that took `st` from `start` to where it is.
 pub fn ranges(st: &mut State, start: &Counters) -> Ranges {
     let mut r = Ranges { low: *start, span: [u32::MAX; COUNTERS], delta: [0; COUNTERS] };
-    for (i, counter) in counters(st).enumerate() {
+    counters(st).enumerate().for_each(|(i, counter)| {
         let (less, more) = counter.room();
         r.low[i] = start[i].saturating_sub(less);
         r.span[i] = start[i].saturating_add(more) - r.low[i];
         r.delta[i] = counter.raw().wrapping_sub(start[i]);
-    }
+    });
     r
 }
 
@@ -87,9 +87,7 @@ impl Ranges {
 
 /// Puts these values into the counters of `st`.
 fn put(st: &mut State, values: &Counters) {
-    for (counter, &value) in counters(st).zip(values) {
-        counter.put(value);
-    }
+    counters(st).enumerate().for_each(|(i, counter)| counter.put(values[i]));
 }
 
 macro_rules! stores {
@@ -103,10 +101,10 @@ macro_rules! stores {
         impl Stores {
             /// Numbers the states of the parts of `set`, their counters apart.
             pub fn number(&mut self, st: &mut State, set: u32, numbers: &mut Numbers, values: &mut Counters) {
-                for (i, counter) in counters(st).enumerate() {
+                counters(st).enumerate().for_each(|(i, counter)| {
                     values[i] = counter.raw();
                     counter.put(0);
-                }
+                });
                 let mut i = 0;
                 $(
                     // Most often a part ends a piece in the state in which it began.
