@@ -63,20 +63,21 @@ module axi_read #(
     assign m_arburst = {P{2'b01}};
     assign m_rready  = {P{1'b1}};
 
+    localparam int SEG = stream_pkg::OFFSET_BITS + stream_pkg::READ_BEATS_BITS + stream_pkg::DEST_BITS;
     logic        ws_valid, ws_ready, ds_valid, ds_ready, ks_valid, ks_ready;
     logic [31:0] ws_off, ws_beats, ds_off, ds_beats, ks_off, ks_beats;
     logic [1:0]  ws_dest, ds_dest, ks_dest;
-    skid #(.W(66)) u_wseg (
+    skid #(.W(SEG)) u_wseg (
         .clk, .rst,
         .in_valid(wseg_valid), .in_ready(wseg_ready), .in_data({wseg_dest, wseg_beats, wseg_off}),
         .out_valid(ws_valid), .out_ready(ws_ready), .out_data({ws_dest, ws_beats, ws_off})
     );
-    skid #(.W(66)) u_dseg (
+    skid #(.W(SEG)) u_dseg (
         .clk, .rst,
         .in_valid(dseg_valid), .in_ready(dseg_ready), .in_data({dseg_dest, dseg_beats, dseg_off}),
         .out_valid(ds_valid), .out_ready(ds_ready), .out_data({ds_dest, ds_beats, ds_off})
     );
-    skid #(.W(66)) u_kseg (
+    skid #(.W(SEG)) u_kseg (
         .clk, .rst,
         .in_valid(kseg_valid), .in_ready(kseg_ready), .in_data({kseg_dest, kseg_beats, kseg_off}),
         .out_valid(ks_valid), .out_ready(ks_ready), .out_data({ks_dest, ks_beats, ks_off})
@@ -98,12 +99,12 @@ module axi_read #(
     logic         wq_valid, aq_valid, w_move, a_move, w_last, a_last;
     logic [31:0]  wq_last, aq_last, w_index_q, a_index_q;
     logic [$clog2(SEGS+1)-1:0] unused_wq_count, unused_aq_count;
-    fifo #(.W(34), .DEPTH(SEGS)) u_wq (
+    fifo #(.W(stream_pkg::DEST_BITS + stream_pkg::READ_BEATS_BITS), .DEPTH(SEGS)) u_wq (
         .clk, .rst,
         .in_valid(ws_valid && ws_ready && (ws_beats != 32'd0)), .in_ready(wq_ready), .in_data({ws_dest, ws_beats - 32'd1}),
         .out_valid(wq_valid), .out_ready(w_move && w_last), .out_data({w_dest, wq_last}), .count(unused_wq_count)
     );
-    fifo #(.W(34), .DEPTH(SEGS)) u_aq (
+    fifo #(.W(stream_pkg::DEST_BITS + stream_pkg::READ_BEATS_BITS), .DEPTH(SEGS)) u_aq (
         .clk, .rst,
         .in_valid(xs_valid && ds_ready && (xs_beats != 32'd0)), .in_ready(aq_ready), .in_data({xs_dest, xs_beats - 32'd1}),
         .out_valid(aq_valid), .out_ready(a_move && a_last), .out_data({a_dest, aq_last}), .count(unused_aq_count)
@@ -135,42 +136,21 @@ module axi_read #(
     assign w_last  = w_index_q == wq_last;
     assign a_last  = a_index_q == aq_last;
 
-    logic        stop_q, err_q;
-    logic [4:0]  err_port_q, first_port;
-    logic [63:0] err_addr_q, first_addr;
-    always_comb begin
-        first_port = 5'd0;
-        first_addr = 64'd0;
-        for (int p = P - 1; p >= 0; p--) begin
-            if (bad[p]) begin
-                first_port = 5'(p);
-                first_addr = bad_addr[64*p+:64];
-            end
-        end
-    end
+    axi_first_error #(.P(P)) u_error (.clk, .rst, .bad, .bad_addr, .err, .err_port, .err_addr);
+
+    logic stop_q;
 
     always_ff @(posedge clk) begin
         if (rst) begin
             stop_q     <= 1'b0;
             w_index_q  <= 32'd0;
             a_index_q  <= 32'd0;
-            err_q      <= 1'b0;
-            err_port_q <= 5'd0;
-            err_addr_q <= 64'd0;
         end else begin
             stop_q <= stop;
             if (w_move) w_index_q <= w_last ? 32'd0 : w_index_q + 32'd1;
             if (a_move) a_index_q <= a_last ? 32'd0 : a_index_q + 32'd1;
-            if (!err_q && (|bad)) begin
-                err_q      <= 1'b1;
-                err_port_q <= first_port;
-                err_addr_q <= first_addr;
-            end
         end
     end
 
     assign idle     = (&quiet) && (stop_q || !(ws_valid || xs_valid || wq_valid || aq_valid));
-    assign err      = err_q;
-    assign err_port = err_port_q;
-    assign err_addr = err_addr_q;
 endmodule

@@ -52,6 +52,7 @@ module axi_write #(
     output logic [63:0]         err_addr
 );
     localparam int W = P * PW;
+    localparam int SEG = stream_pkg::OFFSET_BITS + stream_pkg::WRITE_BEATS_BITS;
 
     assign m_awsize  = {P{3'($clog2(PW / 8))}};
     assign m_awburst = {P{2'b01}};
@@ -62,12 +63,12 @@ module axi_write #(
     logic [15:0]    as_beats, bs_beats;
     logic [W-1:0]   a_data, b_data;
     logic [W/8-1:0] a_strb, b_strb;
-    skid #(.W(48)) u_aseg (
+    skid #(.W(SEG)) u_aseg (
         .clk, .rst,
         .in_valid(aseg_valid), .in_ready(aseg_ready), .in_data({aseg_beats, aseg_off}),
         .out_valid(as_valid), .out_ready(as_ready), .out_data({as_beats, as_off})
     );
-    skid #(.W(48)) u_bseg (
+    skid #(.W(SEG)) u_bseg (
         .clk, .rst,
         .in_valid(bseg_valid), .in_ready(bseg_ready), .in_data({bseg_beats, bseg_off}),
         .out_valid(bs_valid), .out_ready(bs_ready), .out_data({bs_beats, bs_off})
@@ -124,36 +125,18 @@ module axi_write #(
         );
     end
 
-    logic        stop_q, err_q;
-    logic [4:0]  err_port_q, first_port;
-    logic [63:0] err_addr_q, first_addr;
-    always_comb begin
-        first_port = 5'd0;
-        first_addr = 64'd0;
-        for (int p = P - 1; p >= 0; p--) begin
-            if (bad[p]) begin
-                first_port = 5'(p);
-                first_addr = bad_addr[64*p+:64];
-            end
-        end
-    end
+    axi_first_error #(.P(P)) u_error (.clk, .rst, .bad, .bad_addr, .err, .err_port, .err_addr);
+
+    logic stop_q;
 
     always_ff @(posedge clk) begin
         if (rst) begin
             stop_q     <= 1'b0;
             busy_q     <= 1'b0;
-            err_q      <= 1'b0;
-            err_port_q <= 5'd0;
-            err_addr_q <= 64'd0;
         end else begin
             stop_q <= stop;
             if (can) busy_q <= grant && (seg_beats != 16'd0);
             else if (ends) busy_q <= 1'b0;
-            if (!err_q && (|bad)) begin
-                err_q      <= 1'b1;
-                err_port_q <= first_port;
-                err_addr_q <= first_addr;
-            end
         end
     end
 
@@ -169,7 +152,4 @@ module axi_write #(
     logic waiting;
     assign waiting  = as_valid || bs_valid || av || bv || busy_q || !(&empty);
     assign idle     = (&quiet) && (stop_q || !waiting);
-    assign err      = err_q;
-    assign err_port = err_port_q;
-    assign err_addr = err_addr_q;
 endmodule

@@ -9,13 +9,13 @@
 // The page entry of every block read must have come on pt; pos + n <= CTX and slot < SLOTS (ctrl holds them).
 module kvread #(
     parameter int W     = 128,
-    parameter int VEC   = 4,
-    parameter int KVB   = 8,
-    parameter int HD    = 64,
     parameter int HK    = 2,
     parameter int BATCH = 4,
     parameter int SLOTS = 1,
     parameter int CTX   = 256,  // a multiple of 16
+    parameter int NW    = 4,    // words of a vector
+    parameter int SW    = 8,    // words of the scales of a block
+    parameter int BLOCK = 136,  // words of a block
     parameter int TW    = (BATCH > 1) ? $clog2(BATCH) : 1  // derived, not to be set
 ) (
     input  logic          clk,
@@ -50,14 +50,7 @@ module kvread #(
     output logic [   1:0] kv_kind,
     output logic [ W-1:0] kv_data
 );
-  localparam int CPW = W / KVB / VEC * VEC;  // codes a super-word
-  localparam int NW = (HD + CPW - 1) / CPW;
   localparam int LANES = W / 32;  // scales in a super-word
-  localparam int SW = (32 + LANES - 1) / LANES;
-  localparam int BLOCK = SW + 32 * NW;
-  localparam int PAGES = SLOTS * (CTX / 16);
-  localparam int DEPTH = (PAGES > 2) ? PAGES : 2;
-  localparam int PW = $clog2(DEPTH);
   localparam int ROW = BATCH * NW;  // words of one kind and head in the pass buffer
   localparam int WORDS = 2 * HK * ROW;
   localparam int AW = $clog2(WORDS);
@@ -66,7 +59,7 @@ module kvread #(
   localparam int CW = $clog2(16 * NW + SW + 1);  // counts the words of a part of a block
 
   // Streams.
-  logic c_valid, c_take, p_valid, p_take, d_valid, d_take, t_valid;
+  logic c_valid, c_take, p_valid, p_take, d_valid, d_take;
   logic [7:0] c_layer;
   logic [3:0] c_slot;
   logic [13:0] c_pos;
@@ -76,8 +69,6 @@ module kvread #(
   logic [TW-1:0] p_token;
   logic [6:0] p_word;
   logic [W-1:0] p_data, d_data;
-  logic [15:0] t_index;
-  logic [31:0] t_entry;
   skid #(
       .W(27 + TW)
   ) u_cmd (
@@ -114,26 +105,13 @@ module kvread #(
       .out_ready(d_take),
       .out_data (d_data)
   );
-  skid #(
-      .W(48)
-  ) u_pt (
-      .clk,
-      .rst,
-      .in_valid (pt_valid),
-      .in_ready (pt_ready),
-      .in_data  ({pt_index, pt_entry}),
-      .out_valid(t_valid),
-      .out_ready(1'b1),
-      .out_data ({t_index, t_entry})
-  );
 
-  // Command: memory blocks a head, positions of the last one, the layer's offset within a page, the slot's first page.
+  // Command: memory blocks a head, positions of the last one, the layer's offset within a page.
   logic active_q, finished;
   logic [TW:0] n_q;
   logic [9:0] blocks_q;
   logic [4:0] tail_q;
   logic [31:0] layer_q;
-  logic [PW-1:0] page_q;
   assign c_take  = !active_q || finished;
   always_ff @(posedge clk) begin
     if (rst) active_q <= 1'b0;
@@ -143,7 +121,6 @@ module kvread #(
       blocks_q <= c_pos[13:4] + 10'(c_pos[3:0] != 4'd0);
       tail_q <= (c_pos[3:0] == 4'd0) ? 5'd16 : {1'b0, c_pos[3:0]};
       layer_q <= 32'(c_layer) * 32'(HK * BLOCK);
-      page_q <= PW'(32'(c_slot) * (CTX / 16));
     end
   end
 
@@ -197,19 +174,21 @@ module kvread #(
   assign kseg_beats = (seg_q == SECOND) ? 32'(seg_count) * NW : seg_partial ? 32'(seg_count) * NW + SW : 32'(BLOCK);
   assign kseg_dest  = stream_pkg::AUX_KV;
 
-  logic [PW-1:0] page_addr;
-  assign page_addr = page_q + PW'(seg_b_q);
-  ram_sdp #(
-      .W(32),
-      .DEPTH(DEPTH)
-  ) u_page (
+  kv_pages #(
+      .SLOTS(SLOTS),
+      .CTX(CTX)
+  ) u_pages (
       .clk,
-      .we(t_valid && 32'(t_index) < PAGES),
-      .waddr(PW'(t_index)),
-      .wdata(t_entry),
+      .rst,
+      .pt_valid,
+      .pt_ready,
+      .pt_index,
+      .pt_entry,
+      .take(c_take),
+      .slot(c_slot),
       .re(seg_q == PAGE),
-      .raddr(page_addr),
-      .rdata(entry)
+      .block(seg_b_q),
+      .entry
   );
 
   // Pass buffer: word address in two stages, then written. It is complete when nothing is on the way any more.

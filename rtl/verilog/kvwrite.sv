@@ -9,11 +9,13 @@ module kvwrite #(
     parameter int W     = 128,
     parameter int VEC   = 4,
     parameter int KVB   = 8,
-    parameter int HD    = 64,
     parameter int HK    = 2,
     parameter int BATCH = 4,
     parameter int SLOTS = 1,
     parameter int CTX   = 256,  // a multiple of 16
+    parameter int NW    = 4,    // words of a vector
+    parameter int SW    = 8,    // words of the scales of a block
+    parameter int BLOCK = 136,  // words of a block
     parameter int TW    = (BATCH > 1) ? $clog2(BATCH) : 1  // derived, not to be set
 ) (
     input  logic             clk,
@@ -57,16 +59,10 @@ module kvwrite #(
   localparam int GROUPS = W / KVB / VEC;  // groups of VEC codes in a super-word
   localparam int GB = KVB * VEC;  // bits of a group
   localparam int GW = $clog2(GROUPS);
-  localparam int NW = (HD + GROUPS * VEC - 1) / (GROUPS * VEC);
   localparam int LANES = W / 32;  // scales in a super-word
-  localparam int SW = (32 + LANES - 1) / LANES;
-  localparam int BLOCK = SW + 32 * NW;
-  localparam int PAGES = SLOTS * (CTX / 16);
-  localparam int DEPTH = (PAGES > 2) ? PAGES : 2;
-  localparam int PW = $clog2(DEPTH);
 
   // Streams.
-  logic c_valid, c_take, k_valid, k_take, t_valid;
+  logic c_valid, c_take, k_valid, k_take;
   logic [7:0] c_layer;
   logic [3:0] c_slot;
   logic [13:0] c_pos;
@@ -77,8 +73,6 @@ module kvwrite #(
   logic [6:0] k_index;
   logic [23:0] k_scale;
   logic [8*VEC-1:0] k_data;
-  logic [15:0] t_index;
-  logic [31:0] t_entry;
   skid #(
       .W(27 + TW)
   ) u_cmd (
@@ -103,25 +97,12 @@ module kvwrite #(
       .out_ready(k_take),
       .out_data ({k_kind, k_head, k_token, k_index, k_last, k_scale, k_data})
   );
-  skid #(
-      .W(48)
-  ) u_pt (
-      .clk,
-      .rst,
-      .in_valid (pt_valid),
-      .in_ready (pt_ready),
-      .in_data  ({pt_index, pt_entry}),
-      .out_valid(t_valid),
-      .out_ready(1'b1),
-      .out_data ({t_index, t_entry})
-  );
 
-  // Command: vectors that are still to come, the layer's offset within a page, the slot's first page.
+  // Command: vectors that are still to come, the layer's offset within a page.
   logic active_q, done;
   logic [12:0] left_q;
   logic [13:0] pos_q;
   logic [31:0] layer_q;
-  logic [PW-1:0] page_q;
   assign c_take = !active_q;
   always_ff @(posedge clk) begin
     if (rst) active_q <= 1'b0;
@@ -131,7 +112,6 @@ module kvwrite #(
       left_q  <= 13'(c_n) * 13'(2 * HK);
       pos_q   <= c_pos;
       layer_q <= 32'(c_layer) * 32'(HK * BLOCK);
-      page_q  <= PW'(32'(c_slot) * (CTX / 16));
     end else if (k_take && k_valid && k_last) begin
       left_q <= left_q - 13'd1;
     end
@@ -283,19 +263,21 @@ module kvwrite #(
   assign wseg_off     = (address_q == VECTOR) ? vector_q : scale_off_q;
   assign wseg_beats   = (address_q == VECTOR) ? 16'(NW) : 16'd1;
 
-  logic [PW-1:0] page_addr;
-  assign page_addr = page_q + PW'(a_pos_q >> 4);
-  ram_sdp #(
-      .W(32),
-      .DEPTH(DEPTH)
-  ) u_page (
+  kv_pages #(
+      .SLOTS(SLOTS),
+      .CTX(CTX)
+  ) u_pages (
       .clk,
-      .we(t_valid && 32'(t_index) < PAGES),
-      .waddr(PW'(t_index)),
-      .wdata(t_entry),
+      .rst,
+      .pt_valid,
+      .pt_ready,
+      .pt_index,
+      .pt_entry,
+      .take(c_take),
+      .slot(c_slot),
       .re(address_q == PAGE),
-      .raddr(page_addr),
-      .rdata(entry)
+      .block(a_pos_q[13:4]),
+      .entry
   );
 
   assign done = left_q == '0 && !full_q && !scale_turn_q && !pb_q && !wd_q && address_free;

@@ -77,13 +77,13 @@ impl KvShape {
     pub fn verilog_params(&self) -> Vec<(&'static str, i64)> {
         let all = [
             ("W", self.word_bits),
-            ("VEC", self.vec),
-            ("KVB", self.kv_bits),
-            ("HD", self.head_dim),
             ("HK", self.kv_heads),
             ("BATCH", self.batch),
             ("SLOTS", self.slots),
             ("CTX", self.context),
+            ("NW", self.vector_words()),
+            ("SW", self.scale_words()),
+            ("BLOCK", self.block_words()),
         ];
         all.map(|(name, value)| (name, value as i64)).into()
     }

@@ -67,7 +67,9 @@ impl Contract for Params {
     }
 
     fn verilog_params(&self) -> Vec<(&'static str, i64)> {
-        self.kv.verilog_params()
+        let mut params = vec![("VEC", self.kv.vec as i64), ("KVB", self.kv.kv_bits as i64)];
+        params.extend(self.kv.verilog_params());
+        params
     }
 
     fn examples() -> Vec<Self> {
