@@ -287,3 +287,28 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     args.json.write(&Report { kind: "measured", runs })?;
     Ok(Exit::Held)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_keys_that_scripts_rely_on() {
+        let run = Run {
+            lanes: 80,
+            verilator: "Verilator".into(),
+            cycles: 1,
+            verilator_hz: 1.0,
+            model_hz: 1.0,
+            ratio: 1.0,
+            timing_hz: 1.0,
+            timing_ratio: 1.0,
+            step_hz: 1.0,
+            step_ratio: 1.0,
+            evaluated: 1,
+        };
+        let json = serde_json::to_value(Report { kind: "measured", runs: vec![run] }).unwrap();
+        let keys = |v: &serde_json::Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        insta::assert_debug_snapshot!([keys(&json), keys(&json["runs"][0])]);
+    }
+}

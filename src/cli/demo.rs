@@ -8,7 +8,8 @@ use anyhow::Context;
 use tritforge_sim::system::Mode;
 use tritforge_spec::config::AccelConfig;
 
-use super::sim::{Run, Simulation, gantt_of, memory_config, simulate, timeline_of};
+use super::sim::memory_config;
+use super::simulate::{Run, Simulation, gantt_of, simulate, timeline_of};
 use super::{Outcome, emit, output};
 use crate::compile::{Target, Workload};
 use crate::model::judge::{Judge, Options, arg_max};

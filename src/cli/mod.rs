@@ -15,6 +15,7 @@ mod generate;
 pub mod output;
 pub mod progress;
 mod sim;
+mod simulate;
 mod synth;
 mod synth_model;
 mod verify;
