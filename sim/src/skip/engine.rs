@@ -175,7 +175,7 @@ impl Engine {
             (awake, set) = (piece.awake, piece.after);
             if let Some(shadow) = &mut shadow {
                 let (summary, asks) = (piece.summary.clone(), piece.asks);
-                if let Err(difference) = shadow.follow(self, &summary, &place, asks) {
+                if let Err(difference) = shadow.follow(self, &summary, &place, asks, awake) {
                     panic!("{difference}");
                 }
             }

@@ -48,9 +48,10 @@ pub fn watch(st: &mut State) {
 pub fn ranges(st: &mut State, start: &Counters) -> Ranges {
     let mut r = Ranges { low: *start, span: [u32::MAX; COUNTERS], delta: [0; COUNTERS] };
     counters(st).enumerate().for_each(|(i, counter)| {
-        let (less, more) = counter.room();
-        r.low[i] = start[i].saturating_sub(less);
-        r.span[i] = start[i].saturating_add(more) - r.low[i];
+        // Drawn hardware (seed 2245 of tests/skip_memo.rs) has a run in which the room that comparisons leave is too wide, so a
+        // piece holds for the very values with which it began; see docs/skip.md.
+        r.low[i] = start[i];
+        r.span[i] = 0;
         r.delta[i] = counter.raw().wrapping_sub(start[i]);
     });
     r

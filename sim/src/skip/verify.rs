@@ -24,7 +24,7 @@ impl Shadow {
 
     /// Evaluates the cycles of a piece that the engine took to end in `place` (its questions not yet answered) and compares what
     /// happened, the state of every part and every valid, ready and level; then answers. What differs, if anything does.
-    pub fn follow(&mut self, engine: &mut Engine, piece: &Summary, place: &Place, asked: u32) -> Result<(), String> {
+    pub fn follow(&mut self, engine: &mut Engine, piece: &Summary, place: &Place, asked: u32, awake: u32) -> Result<(), String> {
         let machine = engine.machine().clone();
         let mut summary = Summary::new(machine.ports());
         let mut asks = 0;
@@ -43,6 +43,9 @@ impl Shadow {
         }
         if asks != asked {
             return said(&format!("remembered questions {asked}, evaluated {asks}"));
+        }
+        if self.state.awake != awake {
+            return said(&format!("awake parts {awake:#x} are {:#x}", self.state.awake));
         }
         let here = engine.place(&mut self.state);
         let parts: Vec<usize> = (0..parts::PARTS).filter(|&i| here.numbers[i] != place.numbers[i]).collect();
