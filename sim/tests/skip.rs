@@ -52,9 +52,8 @@ fn check(name: &str, hw: &Hw, model: &RandomModel, lengths: &[usize], timing: Ti
     let compared: u64 = (0..STREAMS.len()).filter(|&i| STREAMS[i].0 != "regs").map(|i| 1 << i).sum();
     let probes: Vec<_> = LEVELS.iter().map(|l| (system.top.probe(l.0, l.1).unwrap(), l.2)).collect();
     let beats = system.top.probe("axi_read", "beats_inc").unwrap();
-    let axi = ["m_arvalid"].map(|p| system.top.probe("axi_read", p).unwrap());
-    let axw = ["m_awvalid", "m_wvalid"].map(|p| system.top.probe("axi_write", p).unwrap());
-    let _ = (axi, axw);
+    let axi = [("axi_read", "m_arvalid"), ("axi_write", "m_awvalid"), ("axi_write", "m_wvalid")];
+    let axi = axi.map(|(block, port)| system.top.probe(block, port).unwrap());
     let mut rng = Rng::new(seed);
     let mut pos = 0;
     for (i, &n) in lengths.iter().enumerate() {
@@ -98,6 +97,12 @@ fn check(name: &str, hw: &Hw, model: &RandomModel, lengths: &[usize], timing: Ti
             }
             for (probe, bit) in &probes {
                 assert_eq!(s.high(*bit), top.read(*probe) != 0, "{name} seed {seed} cycle {cycle}: level {bit:#x}");
+            }
+            let offered = machine.offered(&state);
+            for (i, (expected, probe)) in offered.into_iter().zip(axi).enumerate() {
+                // One simulated port stands for all.
+                let expected = if machine.ports() == 1 { expected * ((1 << hw.ports()) - 1) } else { expected };
+                assert_eq!(u64::from(expected), top.read(probe), "{name} seed {seed} cycle {cycle}: valid of {}", ["AR", "AW", "W"][i]);
             }
             let (bus, asks) = machine.cycle(&mut state);
             let got = top.read(beats);

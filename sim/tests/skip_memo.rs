@@ -72,7 +72,7 @@ fn what_is_remembered_is_what_happens_on_random_hardware() {
         let (e, p) = check(seed, 40);
         (evaluated, passed) = (evaluated + e, passed + p);
     }
-    // Once taken over where it did not hold.
+    // A part slept through a piece for want of space, and was awake where the piece came again.
     check(2245, 40);
     println!("{evaluated} of {passed} cycles evaluated");
     assert!(evaluated < passed, "nothing came from memory");

@@ -51,7 +51,7 @@ pub struct Engine {
     /// Pieces, and where each begins with its set.
     pieces: Vec<Piece>,
     masks: Masks,
-    index: Store<(u32, Place)>,
+    index: Store<(u32, u32, Place)>,
     /// `state` is where the run is, and its signals too.
     there: bool,
     /// The pieces that begin there, told apart by counters.
@@ -224,17 +224,17 @@ impl Engine {
     /// The piece that begins in `place`, where the parts of `set` are about to go on; evaluated if it is a new one.
     fn find(&mut self, before: Option<usize>, set: u32, awake: u32, place: &Place) -> Result<usize, Stuck> {
         let followers = before.map_or(&[][..], |b| &self.pieces[b].next);
-        if let Some(&at) = followers.iter().find(|&&n| self.begins(&self.pieces[n as usize], set, place)) {
+        if let Some(&at) = followers.iter().find(|&&n| self.begins(&self.pieces[n as usize], set, awake, place)) {
             self.there = false;
             return Ok(at as usize);
         }
         let mask = self.masks.number(set);
         let start = self.masks.get(mask).of(place);
-        let of_start = self.index.number(&(set, start)) as usize;
+        let of_start = self.index.number(&(set, awake, start)) as usize;
         if of_start == self.starts.len() {
             self.starts.push(SmallVec::new());
         }
-        let found = self.starts[of_start].iter().find(|&&n| self.begins(&self.pieces[n as usize], set, place));
+        let found = self.starts[of_start].iter().find(|&&n| self.begins(&self.pieces[n as usize], set, awake, place));
         let at = match found {
             Some(&at) => {
                 self.there = false;
@@ -244,7 +244,7 @@ impl Engine {
                 if !self.there {
                     self.load(awake, place);
                 }
-                let piece = self.evaluate(set, place)?;
+                let piece = self.evaluate(set, awake, place)?;
                 self.there = true;
                 self.pieces.push(piece);
                 self.starts[of_start].push(self.pieces.len() as u32 - 1);
@@ -259,14 +259,16 @@ impl Engine {
         Ok(at as usize)
     }
 
-    /// `piece` begins in `place`, where the parts of `set` are about to go on.
+    /// `piece` begins in `place`, where the parts of `set` are about to go on and those of `awake` may by themselves.
     #[inline(always)]
-    fn begins(&self, piece: &Piece, set: u32, place: &Place) -> bool {
-        piece.first == set && piece.ranges.hold(&place.counters) && self.masks.get(piece.mask).of(place) == piece.start
+    fn begins(&self, piece: &Piece, set: u32, awake: u32, place: &Place) -> bool {
+        (piece.first, piece.from) == (set, awake)
+            && piece.ranges.hold(&place.counters)
+            && self.masks.get(piece.mask).of(place) == piece.start
     }
 
     /// Evaluates `state`, which is at `from`, to the end of a piece.
-    fn evaluate(&mut self, first: u32, from: &Place) -> Result<Piece, Stuck> {
+    fn evaluate(&mut self, first: u32, awake: u32, from: &Place) -> Result<Piece, Stuck> {
         let mut set = first;
         let (machine, st) = (&self.machine, &mut self.state);
         watch(st);
@@ -302,6 +304,7 @@ impl Engine {
         let mask = self.masks.get(number);
         Ok(Piece {
             first,
+            from: awake,
             mask: number,
             start: mask.of(from),
             end: mask.of(&end),

@@ -217,6 +217,13 @@ impl Machine {
         }
     }
 
+    /// Valid of AR, AW and W in this cycle, a bit a simulated port.
+    pub fn offered(&self, st: &State) -> [u32; 3] {
+        let bits = |on: &dyn Fn(usize) -> bool| (0..self.ports).fold(0, |all, p| all | (on(p) as u32) << p);
+        let (r, w) = (&st.axi_read.ports, &st.axi_write.ports);
+        [bits(&|p| r[p].ar().is_some()), bits(&|p| w[p].aw().is_some()), bits(&|p| w[p].w(&self.axi_write))]
+    }
+
     /// Nothing is under way in the whole machine.
     pub fn idle(&self, st: &State) -> bool {
         st.ctrl.idle() && !st.signals.is_valid(GO)

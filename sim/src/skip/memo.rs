@@ -48,10 +48,9 @@ pub fn watch(st: &mut State) {
 pub fn ranges(st: &mut State, start: &Counters) -> Ranges {
     let mut r = Ranges { low: *start, span: [u32::MAX; COUNTERS], delta: [0; COUNTERS] };
     counters(st).enumerate().for_each(|(i, counter)| {
-        // Drawn hardware (seed 2245 of tests/skip_memo.rs) has a run in which the room that comparisons leave is too wide, so a
-        // piece holds for the very values with which it began; see docs/skip.md.
-        r.low[i] = start[i];
-        r.span[i] = 0;
+        let (less, more) = counter.room();
+        r.low[i] = start[i].saturating_sub(less);
+        r.span[i] = start[i].saturating_add(more) - r.low[i];
         r.delta[i] = counter.raw().wrapping_sub(start[i]);
     });
     r
@@ -221,6 +220,9 @@ impl Mask {
 pub struct Piece {
     /// The parts that were about to go on at its begin; others of its set woke later.
     pub first: u32,
+    /// Those of them that were awake. It does not follow from their states alone: a counter may be what lets a part sleep, and a
+    /// part that sleeps through the piece makes no comparison which would tell.
+    pub from: u32,
     /// The number of its set's mask.
     pub mask: u32,
     /// Where it begins and ends, as far as that belongs to the set.
