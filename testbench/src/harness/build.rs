@@ -1,5 +1,6 @@
 //! Verilates a design into a shared library, once: `.build/verilated/<hash>/dut.so`, where the hash covers the sources, the
-//! parameters, the shim, the flags and the tool's version. A lock file keeps parallel tests from building it twice.
+//! parameters, the shim, the flags and the tool's version. A lock file keeps parallel tests from building it twice. The library
+//! reads its ROMs from the files beside it, so that the folder may move; files that are not there or not right are written again.
 
 use super::{
     pack::Pack,
@@ -62,8 +63,26 @@ const CXX_FLAGS: &[&str] = &[
 const SPLIT_BYTES: u64 = 400_000;
 const VERILATE_FLAGS: &[&str] = &["--cc", "--prefix", "Vdut"];
 
+/// Before the generated C++ of a design with ROMs: `$readmemh` opens the file of this name beside the library.
+const ROMS_BESIDE: &str = r#"#include "verilated.h"
+#include <dlfcn.h>
+static std::string beside_library(const std::string& file) {
+  Dl_info self;
+  if (!dladdr((void*)&beside_library, &self)) return file;
+  const std::string library = self.dli_fname;
+  return library.substr(0, library.rfind('/') + 1) + file;
+}
+#define VL_READMEM_N(hex, bits, depth, lsb, file, ...) VL_READMEM_N(hex, bits, depth, lsb, beside_library(file), __VA_ARGS__)
+"#;
+const ROMS_BESIDE_FILE: &str = "roms_beside.h";
+
 /// The shared library of `pack`, built when it is not there; `None` (said aloud) without Verilator.
 pub fn library(pack: &Pack, flavor: Flavor) -> Result<Option<PathBuf>> {
+    library_in(&tools::build_dir().join("verilated"), pack, flavor)
+}
+
+/// As [`library`], in the folder `cache`.
+pub fn library_in(cache: &Path, pack: &Pack, flavor: Flavor) -> Result<Option<PathBuf>> {
     let Some(verilator) = tools::verilator() else {
         tools::missing("verilator", &format!("the RTL of {}", pack.labels().join(", ")));
         return Ok(None);
@@ -74,14 +93,25 @@ pub fn library(pack: &Pack, flavor: Flavor) -> Result<Option<PathBuf>> {
     let shim = shim::source(pack, flavor == Flavor::Wave);
     let sources = pack.sources()?;
     let key = key(pack, &sources, flavor, &shim, verilator);
-    let dir = tools::build_dir().join("verilated").join(&key);
+    let dir = cache.join(&key);
     let so = dir.join("dut.so");
-    if so.exists() {
+    if so.exists() && wrong_roms(pack, &dir).is_empty() {
         return Ok(Some(so));
     }
-    once(&dir, || build(pack, &sources, flavor, &shim, verilator, &dir, &so))
-        .with_context(|| format!("Verilating {} in {}", pack.labels().join(", "), dir.display()))?;
+    let make = || {
+        for (path, text) in wrong_roms(pack, &dir) {
+            fs::write(path, text)?;
+        }
+        if so.exists() { Ok(()) } else { build(pack, &sources, flavor, &shim, verilator, &dir, &so) }
+    };
+    once(&dir, make).with_context(|| format!("Verilating {} in {}", pack.labels().join(", "), dir.display()))?;
     Ok(Some(so))
+}
+
+/// Path and text of every ROM file of `pack` that `dir` does not hold as it must be.
+fn wrong_roms<'a>(pack: &'a Pack, dir: &Path) -> Vec<(PathBuf, &'a str)> {
+    let files = pack.roms().into_iter().map(|(_, rom)| (dir.join(&rom.file), rom.text.as_str()));
+    files.filter(|(path, text)| fs::read(path).ok().as_deref() != Some(text.as_bytes())).collect()
 }
 
 /// Runs `make` under the lock of `dir`.
@@ -106,7 +136,11 @@ fn key(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, ve
         add(name);
         add(text);
     }
-    for (param, rom) in pack.roms() {
+    let roms = pack.roms();
+    if !roms.is_empty() {
+        add(ROMS_BESIDE);
+    }
+    for (param, rom) in roms {
         add(&param);
         add(&rom.file);
         add(&rom.text);
@@ -116,9 +150,6 @@ fn key(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, ve
 }
 
 fn build(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, verilator: &Tool, dir: &Path, so: &Path) -> Result<()> {
-    if so.exists() {
-        return Ok(());
-    }
     let obj = dir.join("obj");
     // What an interrupted build left would be compiled into this one.
     if obj.exists() {
@@ -132,10 +163,7 @@ fn build(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, 
         command.arg(format!("-G{name}={value}"));
     }
     for (param, rom) in pack.roms() {
-        let path = dir.join(&rom.file);
-        fs::write(&path, &rom.text)?;
-        // The model opens the file at run time, from whatever folder the test runs in.
-        command.arg(format!("-G{param}=\"{}\"", path.display()));
+        command.arg(format!("-G{param}=\"{}\"", rom.file));
     }
     for (name, text) in sources {
         fs::write(dir.join(name), text)?;
@@ -144,14 +172,19 @@ fn build(pack: &Pack, sources: &[(String, String)], flavor: Flavor, shim: &str, 
     run(&mut command)?;
 
     fs::write(obj.join("shim.cpp"), shim)?;
+    let mut units = units(&obj)?;
+    if !pack.roms().is_empty() {
+        fs::write(obj.join(ROMS_BESIDE_FILE), ROMS_BESIDE)?;
+        units.iter_mut().for_each(|unit| unit.files.insert(0, ROMS_BESIDE_FILE.to_owned()));
+    }
     let root = verilator_root(verilator)?;
-    let objects = compile(&units(&obj)?, &obj, &root, flavor)?;
+    let objects = compile(&units, &obj, &root, flavor)?;
     let mut link = cxx(flavor);
     link.current_dir(&obj).args(["-shared", "-o", "dut.so"]).args(objects);
     for file in flavor.runtime() {
-        link.arg(runtime_object(verilator, &root, file, flavor)?);
+        link.arg(runtime_object(dir.parent().unwrap_or(dir), verilator, &root, file, flavor)?);
     }
-    run(link.arg("-lpthread"))?;
+    run(link.args(["-lpthread", "-ldl"]))?;
     fs::rename(obj.join("dut.so"), so)?;
     // A cache of hundreds of models is kept for its libraries.
     fs::remove_dir_all(&obj)?;
@@ -225,11 +258,11 @@ fn compile(units: &[Unit], obj: &Path, root: &Path, flavor: Flavor) -> Result<Ve
 }
 
 /// The object of one file of Verilator's runtime, compiled once for all models.
-fn runtime_object(verilator: &Tool, root: &Path, file: &str, flavor: Flavor) -> Result<PathBuf> {
+fn runtime_object(cache: &Path, verilator: &Tool, root: &Path, file: &str, flavor: Flavor) -> Result<PathBuf> {
     let mut hash = Sha256::new();
     hash.update(format!("{verilator:?} {root:?} {file} {:?} {CXX_FLAGS:?}", flavor.cxx()));
     let digest: String = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
-    let dir = tools::build_dir().join("verilated").join(format!("runtime-{digest}"));
+    let dir = cache.join(format!("runtime-{digest}"));
     let object = dir.join("runtime.o");
     once(&dir, || {
         if object.exists() {

@@ -17,7 +17,7 @@ mod solo;
 mod streams;
 mod tools;
 
-pub use build::{Flavor, library};
+pub use build::{Flavor, library, library_in};
 pub use case::{Case, Stall};
 pub use design::Design;
 pub use dut::{Dut, Library};
