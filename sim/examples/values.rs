@@ -11,7 +11,6 @@ use tritforge_sim::{
 };
 use tritforge_spec::{
     config::AccelConfig,
-    descriptor::{self, Descriptor},
     hw::Hw,
     image::{self, Image},
     random::Rng,
@@ -38,20 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     executor.set_pages(&layout.page_table(hw.config.slots));
     let x: Vec<u32> = residual_rows(&mut Rng::new(2), dim).iter().map(|&x| x as u32).collect();
     bench.load(layout.x_in, &image::words_to_bytes(&hw, &x));
-    let descriptor = |pos: usize| Descriptor {
-        opcode: descriptor::Opcode::Attention as u8,
-        version: descriptor::VERSION,
-        layer: 0,
-        slot: 0,
-        pos: pos as u16,
-        count: 1,
-        weights: layout.layers[0],
-        x_in: layout.x_in,
-        x_out: layout.x_out,
-    };
     let positions = hw.context();
     for pos in 0..positions {
-        executor.run(bench.memory.storage_mut(), &descriptor(pos))?;
+        executor.run(bench.memory.storage_mut(), &layout.descriptor(0, 0, pos, 1))?;
     }
     println!("{path}, D {dim}, {heads} heads, {kv_heads} KV heads, head dimension {head_dim}, one token a pass, measured:");
     for pos in [0, 40, 250, 500] {
@@ -61,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for _ in 0..200 {
             let begun = Instant::now();
             for _ in 0..runs {
-                executor.run(bench.memory.storage_mut(), &descriptor(pos))?;
+                executor.run(bench.memory.storage_mut(), &layout.descriptor(0, 0, pos, 1))?;
             }
             best = best.min(begun.elapsed().as_secs_f64() / f64::from(runs));
         }

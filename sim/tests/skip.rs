@@ -10,7 +10,6 @@ use tritforge_sim::skip::{
 };
 use tritforge_sim::system::{Mode, Pass, System};
 use tritforge_spec::config::AccelConfig;
-use tritforge_spec::descriptor::Descriptor;
 use tritforge_spec::hw::{AttnShape, Hw};
 use tritforge_spec::image::Image;
 use tritforge_spec::random::Rng;
@@ -59,17 +58,7 @@ fn check(name: &str, hw: &Hw, model: &RandomModel, lengths: &[usize], timing: Ti
     for (i, &n) in lengths.iter().enumerate() {
         let layer = i % model.shape.layers;
         let x = residual_rows(&mut rng, n * hw.shape.dim);
-        let descriptor = Descriptor {
-            opcode: 1,
-            version: 1,
-            layer: layer as u8,
-            slot: 0,
-            pos: pos as u16,
-            count: n as u8,
-            weights: image.layout.layers[layer],
-            x_in: image.layout.x_in,
-            x_out: image.layout.x_out,
-        };
+        let descriptor = image.layout.descriptor(layer, 0, pos, n);
         let mut rung = false;
         let mut see = |cycle: u64, top: &tritforge_sim::top::Top| {
             let (mut valid, mut ready) = (0u64, 0u64);
@@ -177,19 +166,7 @@ fn speed() {
         let mem = MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
         for _ in 0..std::env::var("TIMES").map_or(5, |t| t.parse().unwrap()) {
             let mut engine = Engine::new(&hw, &mem, image.layout.page_table(1));
-            let list: Vec<Descriptor> = (0..40)
-                .map(|pos| Descriptor {
-                    opcode: 1,
-                    version: 1,
-                    layer: 0,
-                    slot: 0,
-                    pos,
-                    count: 1,
-                    weights: image.layout.layers[0],
-                    x_in: image.layout.x_in,
-                    x_out: image.layout.x_out,
-                })
-                .collect();
+            let list: Vec<_> = (0..40).map(|pos| image.layout.descriptor(0, 0, pos, 1)).collect();
             let t = on_cpu();
             let mut pieces = 0;
             for d in &list {
@@ -232,20 +209,7 @@ fn speed_of_every_cycle() {
     let t = on_cpu();
     let mut n = 0u64;
     for pos in (0..40).cycle().take(40) {
-        outside.begin(
-            image.layout.descriptors,
-            vec![Descriptor {
-                opcode: 1,
-                version: 1,
-                layer: 0,
-                slot: 0,
-                pos,
-                count: 1,
-                weights: image.layout.layers[0],
-                x_in: image.layout.x_in,
-                x_out: image.layout.x_out,
-            }],
-        );
+        outside.begin(image.layout.descriptors, vec![image.layout.descriptor(0, 0, pos, 1)]);
         m.go(&mut st, &outside);
         while !m.idle(&st) {
             let (_, asks) = m.cycle(&mut st);

@@ -11,7 +11,7 @@ use tritforge_sim::{
 };
 use tritforge_spec::{
     config::{AccelConfig, Packing},
-    descriptor::{self, Descriptor},
+    descriptor::Descriptor,
     hw::{AttnShape, Hw},
     image::{self, Image, Layout},
     numerics::Scale,
@@ -65,17 +65,7 @@ impl Pair {
     }
 
     fn descriptor(&self, layer: usize, slot: usize, pos: usize, count: usize) -> Descriptor {
-        Descriptor {
-            opcode: descriptor::Opcode::Attention as u8,
-            version: descriptor::VERSION,
-            layer: layer as u8,
-            slot: slot as u8,
-            pos: pos as u16,
-            count: count as u8,
-            weights: self.layout.layers[layer],
-            x_in: self.layout.x_in,
-            x_out: self.layout.x_out,
-        }
+        self.layout.descriptor(layer, slot, pos, count)
     }
 
     fn execute(&mut self, d: &Descriptor) {
