@@ -2,21 +2,15 @@
 
 mod support;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use support::embedded;
+use support::program::{refusal, tritforge};
 
-fn accuracy(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
-    command.arg("accuracy").arg("--model").arg(embedded("stories3m.tq1_0.gguf"));
-    command.args(arguments).output().unwrap()
-}
-
-fn refusal(arguments: &[&str]) -> String {
-    let out = accuracy(arguments);
-    assert_eq!(out.status.code(), Some(2), "{out:?}");
-    assert!(out.stdout.is_empty());
-    String::from_utf8(out.stderr).unwrap()
+fn accuracy(arguments: &[&str]) -> Command {
+    let mut command = tritforge();
+    command.arg("accuracy").arg("--model").arg(embedded("stories3m.tq1_0.gguf")).args(arguments);
+    command
 }
 
 #[test]
@@ -34,12 +28,12 @@ fn wrong_use_names_the_item_and_the_range() {
         ),
     ];
     for (arguments, message) in cases {
-        let found = refusal(arguments);
+        let found = refusal(accuracy(arguments));
         assert!(found.starts_with(message), "{found}");
     }
-    assert!(refusal(&["--text", text, "--sweep-rom"]).contains("--out <DIR>"));
+    assert!(refusal(accuracy(&["--text", text, "--sweep-rom"])).contains("--out <DIR>"));
     assert!(
-        refusal(&["--text", text, "--sweep-rom", "--out", "/dev/null/x"])
+        refusal(accuracy(&["--text", text, "--sweep-rom", "--out", "/dev/null/x"]))
             .starts_with("error: cannot make folder /dev/null/x: choose a writable place")
     );
 }
@@ -47,7 +41,7 @@ fn wrong_use_names_the_item_and_the_range() {
 #[test]
 fn a_missed_bar_is_named_and_gives_exit_code_1() {
     let text = embedded("own-stories.txt");
-    let out = accuracy(&["--text", text.to_str().unwrap(), "--docs", "1", "--kv-bits", "4", "--json", "-"]);
+    let out = accuracy(&["--text", text.to_str().unwrap(), "--docs", "1", "--kv-bits", "4", "--json", "-"]).output().unwrap();
     assert_eq!(out.status.code(), Some(1), "{out:?}");
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(json["documents"], 1);

@@ -6,6 +6,7 @@ mod support;
 use std::fmt::Write;
 
 use support::parts::Parts;
+use support::program::Folder;
 use tritforge::model::gguf::{Gguf, GgufFile, GgufWriter, Metadata, TensorType};
 use tritforge::model::judge::{Judge, Options};
 use tritforge::model::{Model, ModelError, Tokenizer};
@@ -282,17 +283,15 @@ fn prompts_that_do_not_fit_the_model() {
 
 #[test]
 fn files_that_cannot_be_read() {
-    let folder = std::env::temp_dir().join(format!("tritforge-bad-model-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let empty = folder.join("empty.gguf");
+    let folder = Folder::new("bad-model");
+    let empty = folder.0.join("empty.gguf");
     std::fs::write(&empty, b"").unwrap();
     let open = |path: &std::path::Path| match GgufFile::open(path) {
         Ok(file) => file.parse().map(drop),
         Err(error) => Err(error),
     };
-    let cases = vec![("missing", open(&folder.join("none.gguf"))), ("a folder", open(&folder)), ("empty", open(&empty))];
-    let text = messages(cases).replace(folder.to_str().unwrap(), "FOLDER");
-    std::fs::remove_dir_all(&folder).unwrap();
+    let cases = vec![("missing", open(&folder.0.join("none.gguf"))), ("a folder", open(&folder.0)), ("empty", open(&empty))];
+    let text = messages(cases).replace(folder.0.to_str().unwrap(), "FOLDER");
     insta::assert_snapshot!(text);
 }
 

@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use support::program::{root, tritforge};
+
 fn config(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs").join(format!("{name}.toml"))
+    root().join("configs").join(format!("{name}.toml"))
 }
 
 /// An empty folder of this test, below the build's own.
@@ -20,7 +22,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn emit(config_name: &str, out: &Path, more: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
+    let mut command = tritforge();
     command.arg("emit").arg("--model").arg(support::embedded("stories3m.tq1_0.gguf"));
     command.arg("--config").arg(config(config_name)).arg("--out").arg(out).args(more);
     command.output().unwrap()
@@ -56,7 +58,7 @@ fn bundle(config_name: &str, name: &str) -> PathBuf {
 
 /// PATH with the project's own tools first.
 fn path() -> std::ffi::OsString {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
+    let own = root().join(".tools/bin");
     let rest = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&rest))).unwrap()
 }

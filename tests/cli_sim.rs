@@ -1,36 +1,18 @@
 //! `tritforge sim` as a user meets it: the JSON adds up, the wave holds the handshakes, wrong input gives one message and exit code 2.
 
+mod support;
+
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
 use serde_json::Value;
+use support::program::{Folder, tritforge};
 
 const MODEL: &str = "models/stories3m.tq1_0.gguf";
 
 fn sim(config: &str, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tritforge")).args(["sim", "--model", MODEL, "--config", config]).args(args).output().unwrap()
-}
-
-/// A folder of its own for one test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tritforge-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    tritforge().args(["sim", "--model", MODEL, "--config", config]).args(args).output().unwrap()
 }
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -295,6 +277,6 @@ fn wrong_input_gives_one_message_and_exit_code_2() {
         assert!(out.stdout.is_empty(), "{config} {args:?}: nothing but the error");
         found += &String::from_utf8(out.stderr).unwrap();
     }
-    assert!(!PathBuf::from(wave).exists(), "a refused wave leaves no file");
+    assert!(!Path::new(&wave).exists(), "a refused wave leaves no file");
     insta::assert_snapshot!(found.replace(folder.0.to_str().unwrap(), "DIR"));
 }

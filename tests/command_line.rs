@@ -1,37 +1,14 @@
 //! The program as a user meets it: exit codes, where output goes, what is left behind.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod support;
 
+use std::process::Output;
+
+use support::program::{self, Folder, stderr};
 use tritforge::model::Model;
 
 fn tritforge(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tritforge")).args(args).output().unwrap()
-}
-
-/// A folder of its own for one test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tritforge-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    program::tritforge().args(args).output().unwrap()
 }
 
 const SHAPE: &str = "layers=1,dim=64,heads=2,kv=1,head_dim=48,ffn=96,vocab=270,ctx=8";
@@ -44,7 +21,7 @@ fn synth_model_writes_a_model_that_can_be_read_and_exits_with_0() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let model = Model::open(path.as_ref()).unwrap();
     assert_eq!((model.shape.query_dim(), model.shape.kv_dim(), model.shape.vocab), (96, 48, 270));
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "no partial file is left");
+    assert_eq!(folder.files().len(), 1, "no partial file is left");
 }
 
 #[test]
@@ -75,7 +52,7 @@ fn wrong_use_and_unusable_shapes_exit_with_2_and_one_message() {
     }
     assert_eq!(tritforge(&["synth-model"]).status.code(), Some(2), "arguments are missing");
     assert_eq!(tritforge(&["no-such-command"]).status.code(), Some(2));
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(folder.files().len(), 0, "nothing is left behind");
     insta::assert_snapshot!(found);
 }
 
@@ -112,5 +89,5 @@ fn an_output_that_cannot_be_written_exits_with_2_and_names_the_path() {
     // A folder in the file's place: the complete neighbour cannot take its name, and is removed.
     let output = tritforge(&["synth-model", "--shape", SHAPE, "--out", folder.0.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+    assert_eq!(folder.files().len(), 0);
 }

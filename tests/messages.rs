@@ -6,9 +6,10 @@ mod support;
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
+use support::program::{Folder, refusal, root, tritforge};
 use tritforge_spec::config::AccelConfig;
 use tritforge_spec::hw::{AttnShape, Hw};
 use tritforge_spec::image::Image;
@@ -16,52 +17,8 @@ use tritforge_spec::pack::Section;
 use tritforge_spec::reference::AttnParams;
 use tritforge_spec::reference::random::RandomModel;
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn config(name: &str) -> String {
     fs::read_to_string(root().join(format!("configs/{name}.toml"))).unwrap()
-}
-
-fn tritforge() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
-    command.current_dir(root());
-    command
-}
-
-/// The program's one message; it must end with exit code 2 and say nothing else.
-fn refusal(mut command: Command) -> String {
-    let out: Output = command.output().unwrap();
-    assert_eq!(out.status.code(), Some(2), "{command:?}: {out:?}");
-    assert!(out.stdout.is_empty(), "{command:?}: {out:?}");
-    let said = String::from_utf8(out.stderr).unwrap();
-    assert_eq!(said.matches("error: ").count(), 1, "{command:?}: {said}");
-    said
-}
-
-/// A folder of its own for one test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tritforge-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn files(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[test]
@@ -173,7 +130,7 @@ fn a_tool_that_is_missing() {
             eprintln!("SKIPPED: verify without Verilator: the project's own is found without PATH");
             continue;
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
+        let mut command = tritforge();
         let absolute = |a: &&str| if a.contains('/') { root().join(a).into_os_string() } else { (*a).into() };
         command.args(arguments.iter().map(absolute)).current_dir(env!("CARGO_TARGET_TMPDIR")).env("PATH", "").env_remove("CI");
         writeln!(found, "{}\n    {}", arguments.join(" "), refusal(command)).unwrap();
@@ -197,7 +154,7 @@ const SIM: [&str; 9] =
 #[test]
 fn a_full_disk_leaves_no_partial_output() {
     let folder = Folder::new("full");
-    let out = |name: &str| folder.0.join(name).into_os_string().into_string().unwrap();
+    let out = |name: &str| folder.file(name);
     let (bundle, model, demo) = (out("bundle"), out("m.gguf"), out("demo"));
     let emit = ["emit", "--model", "models/stories3m.tq1_0.gguf", "--config", "configs/small.toml", "--out", &bundle];
     let shape = "layers=1,dim=64,heads=2,kv=1,head_dim=48,ffn=96,vocab=270,ctx=8";

@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use support::program::{root, tritforge};
+
 fn synth(arguments: &[&str]) -> Command {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
-    command.current_dir(&root).args(["synth", "--config"]).arg(root.join("configs/small.toml")).args(arguments);
+    let mut command = tritforge();
+    command.args(["synth", "--config"]).arg(root().join("configs/small.toml")).args(arguments);
     command
 }
 
@@ -17,7 +17,7 @@ fn output(mut command: Command) -> Output {
 }
 
 fn yosys_is_here() -> bool {
-    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/bin/yosys");
+    let own = root().join(".tools/bin/yosys");
     if own.exists() || Command::new("yosys").arg("-V").output().is_ok() {
         return true;
     }

@@ -2,23 +2,20 @@
 
 mod support;
 
-use std::path::Path;
-use std::process::Command;
-
+use support::program::{root, tritforge};
 use tritforge::compile::Target;
 use tritforge_testbench::builds::tops;
 
 #[test]
 fn the_embedded_model_holds_in_lockstep_and_the_json_has_its_keys() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (model, config) = (support::embedded("stories3m.tq1_0.gguf"), root.join("configs/small.toml"));
+    let (model, config) = (support::embedded("stories3m.tq1_0.gguf"), root().join("configs/small.toml"));
     // What the program builds is in the list of builds.
     assert_eq!(Target::open(&model, &config).unwrap().hw, tops::named("embedded").hw);
     if tritforge_testbench::harness::verilator().is_none() {
         return tritforge_testbench::harness::missing("verilator", "the embedded model in lockstep");
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
-    command.current_dir(root).args(["verify", "--model"]).arg(&model).arg("--config").arg(&config);
+    let mut command = tritforge();
+    command.args(["verify", "--model"]).arg(&model).arg("--config").arg(&config);
     let done = command.args(["--seconds", "0", "--runs", "1", "--seed", "4", "--json", "-"]).output().unwrap();
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();

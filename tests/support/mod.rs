@@ -3,6 +3,7 @@
 
 pub mod golden;
 pub mod parts;
+pub mod program;
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use tritforge::model::judge::{Observer, Place, Real, Values};
 
 /// A file under `models/`.
 pub fn embedded(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+    program::root().join("models").join(name)
 }
 
 /// A file under the folder that `TRITFORGE_TEST_DATA` names; `None`, said aloud, where it is not set.
