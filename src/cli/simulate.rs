@@ -7,7 +7,7 @@ use anyhow::bail;
 use tritforge_sim::clocked::PowerUp;
 use tritforge_sim::memory::{MemConfig, Memory};
 use tritforge_sim::stats::PassStats;
-use tritforge_sim::system::{Mode, System};
+use tritforge_sim::system::{Mode, Pass, System};
 use tritforge_sim::top::Top;
 use tritforge_spec::hw::Hw;
 use tritforge_spec::image::Image;
@@ -51,7 +51,8 @@ pub struct Run<'a> {
 /// Runs a workload's passes of the chosen layers on the cycle model; `see` looks at every cycle.
 ///
 /// # Errors
-/// The image does not fit, or `see` failed. An error that the hardware reports is a mismatch.
+/// The image does not fit, or `see` failed. A pass that the hardware does not finish, or reports an error of, is a mismatch in every
+/// mode.
 pub fn simulate(
     target: &Target,
     work: &Workload,
@@ -71,37 +72,14 @@ pub fn simulate(
     let (mut passes, mut mismatch, mut values) = (Vec::new(), None, 0u64);
     for (job, &mode) in jobs.iter().zip(&modes) {
         system.set_mode(mode);
-        let stats = if job.expected.is_empty() {
-            system.time(job.pass.layer, job.pass.slot, job.pass.pos, job.count)?
-        } else {
-            let mut seen = Ok(());
-            let result = system.pass(&job.pass, &mut |cycle, top| {
-                if seen.is_ok() {
-                    seen = see(cycle, top);
-                }
-            });
-            seen?;
-            let result = match result {
-                Ok(result) => result,
-                Err(error) => {
-                    mismatch = Some(format!("layer {}, position {}: {error}", job.pass.layer, job.pass.pos));
-                    break;
-                }
-            };
-            if let Some(i) = (0..job.expected.len()).find(|&i| result.y.get(i) != Some(&job.expected[i])) {
-                let (t, d) = (i / hw.shape.dim, i % hw.shape.dim);
-                mismatch = Some(format!(
-                    "layer {}, position {}, element {d}: expected {} (integer reference), found {:?} (cycle model)",
-                    job.pass.layer,
-                    job.pass.pos + t,
-                    job.expected[i],
-                    result.y.get(i)
-                ));
+        let stats = match one(&mut system, hw, job, see)? {
+            Ok(stats) => stats,
+            Err(difference) => {
+                mismatch = Some(difference);
                 break;
             }
-            values += job.expected.len() as u64;
-            result.stats
         };
+        values += job.expected.len() as u64;
         let phase = if job.decode.is_some() { &mut decode } else { &mut prefill };
         let bound = cycles::memory_bound(&stats, timing);
         cycles::add(&mut layers[job.pass.layer - run.layers.start], phase, &stats, job.decode.is_some(), bound);
@@ -158,20 +136,53 @@ pub fn simulate(
     Ok(Simulation { report, passes, mismatch })
 }
 
+/// Runs one pass, or takes its time alone where no values are expected: its statistics, or what is wrong with it.
+fn one(
+    system: &mut System,
+    hw: &Hw,
+    job: &Job,
+    see: &mut dyn FnMut(u64, &Top) -> anyhow::Result<()>,
+) -> anyhow::Result<Result<PassStats, String>> {
+    let Pass { layer, slot, pos, .. } = job.pass;
+    let failed = |error| format!("layer {layer}, position {pos}: {error}");
+    if job.expected.is_empty() {
+        return Ok(system.time(layer, slot, pos, job.count).map_err(failed));
+    }
+    let mut seen = Ok(());
+    let result = system.pass(&job.pass, &mut |cycle, top| {
+        if seen.is_ok() {
+            seen = see(cycle, top);
+        }
+    });
+    seen?;
+    let result = match result {
+        Ok(result) => result,
+        Err(error) => return Ok(Err(failed(error))),
+    };
+    let wrong = (0..job.expected.len()).find(|&i| result.y.get(i) != Some(&job.expected[i])).map(|i| {
+        let (t, d) = (i / hw.shape.dim, i % hw.shape.dim);
+        let (expected, found) = (job.expected[i], result.y.get(i));
+        format!("layer {layer}, position {}, element {d}: expected {expected} (integer reference), found {found:?} (cycle model)", pos + t)
+    });
+    Ok(wrong.map_or(Ok(result.stats), Err))
+}
+
 /// The mode of every pass. Skip mode knows when each begins and ends before any is run, so only what the window touches is stepped.
 fn modes(hw: &Hw, image: &Image, memory: &MemConfig, jobs: &[&Job], run: &Run<'_>) -> anyhow::Result<Vec<Mode>> {
     if run.mode == Mode::Step || run.window.is_empty() {
         return Ok(vec![run.mode; jobs.len()]);
     }
     let mut system = System::new(hw, image, Memory::new(memory.clone())?, PowerUp::Zero)?;
-    jobs.iter()
+    Ok(jobs
+        .iter()
         .map(|job| {
             let first = system.cycle();
-            system.time(job.pass.layer, job.pass.slot, job.pass.pos, job.count)?;
+            // A pass that fails here fails again in its turn, and is reported then.
+            let _ = system.time(job.pass.layer, job.pass.slot, job.pass.pos, job.count);
             let touched = run.window.start < system.cycle() && first < run.window.end;
-            Ok(if touched { Mode::Step } else { Mode::Skip })
+            if touched { Mode::Step } else { Mode::Skip }
         })
-        .collect()
+        .collect())
 }
 
 /// The hardware's counters beside what the recorder saw.
@@ -220,4 +231,35 @@ pub fn gantt_of(sim: &Simulation) -> anyhow::Result<String> {
         r.config, r.hw_hash, r.memory, r.clock_mhz
     );
     gantt::svg(&title, &subtitle, &bars, &layers, r.clock_mhz)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// A pass that the hardware refuses is a failed check (exit code 1), in the same words, however it is run.
+    #[test]
+    fn an_error_of_the_hardware_is_the_same_mismatch_in_every_mode() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = Target::open(&root.join("models/stories3m.tq1_0.gguf"), &root.join("configs/small.toml")).unwrap();
+        let mut work = Workload::new(&target.int, &target.hw, &[1], 0).unwrap();
+        work.jobs.truncate(2);
+        work.jobs[1].pass.pos = target.hw.context();
+        let mut timing = work.clone();
+        timing.jobs.iter_mut().for_each(|job| job.expected.clear());
+        let layers = 0..target.hw.shape.layers;
+        let nothing_seen = || Run { layers: layers.clone(), memory: "ideal", mode: Mode::Skip, window: 0..0, command: String::new() };
+        for (work, run) in [
+            (&work, Run { mode: Mode::Step, ..nothing_seen() }),
+            (&work, nothing_seen()),
+            (&work, Run { window: 0..u64::MAX, ..nothing_seen() }),
+            (&timing, nothing_seen()),
+        ] {
+            let sim = simulate(&target, work, &run, &mut |_, _| Ok(())).unwrap();
+            let said = sim.mismatch.unwrap_or_default();
+            assert!(said.starts_with("layer 1, position 256: the hardware reported error 3 (port 0, address "), "{said}");
+            assert_eq!(sim.passes.len(), 1, "the pass before it is reported");
+        }
+    }
 }
