@@ -3,14 +3,14 @@
 
 use crate::{
     clocked::{Block, PowerUp},
-    host::{self, Bench, Op, Outcome},
+    host::{self, Bench, Fault, Machine, Op, Outcome},
     memory::Memory,
     skip::{
         engine::{Effort, Engine},
         values::{Executor, ValueError},
     },
     stats::{PassStats, Recorder, Watch},
-    top::{In, Top},
+    top::Top,
 };
 use tritforge_spec::{
     descriptor::{self, Descriptor, ErrorCode},
@@ -29,8 +29,8 @@ pub enum RunError {
     Stuck { cycle: u64, waiting: String },
     #[error("the hardware reported error {code} (port {port}, address {addr:#x}): {meaning}")]
     Hardware { code: u8, port: u8, addr: u64, meaning: &'static str },
-    #[error("AXI rule broken by the hardware: {0}")]
-    Axi(String),
+    #[error(transparent)]
+    Rule(#[from] Fault),
     #[error("skip mode: {0}; step mode runs it as the hardware does")]
     Values(#[from] ValueError),
 }
@@ -93,9 +93,7 @@ impl System {
     /// The preparation did not end.
     pub fn new(hw: &Hw, image: &Image, memory: Memory, power_up: PowerUp) -> Result<Self, RunError> {
         let mut top = Top::new(&Params::from(hw), power_up);
-        for _ in 0..2 {
-            top.step(&In { rst: true, ..In::default() });
-        }
+        top.reset();
         let pages = image.layout.page_table(hw.config.slots);
         let mut executor = Executor::new(hw)?;
         executor.set_pages(&pages);
@@ -137,31 +135,23 @@ impl System {
     /// Runs the host's operations to their end; `see` looks at every cycle.
     fn run(&mut self, see: &mut dyn FnMut(u64, &Top)) -> Result<(), RunError> {
         self.last_move = self.cycle;
-        while !self.bench.done() {
-            if self.cycle - self.last_move > QUIET {
-                let waiting = self.top.handshakes().filter(|h| h.2).map(|h| format!("{}.{}", h.0, h.1)).collect::<Vec<_>>().join(", ");
-                return Err(RunError::Stuck { cycle: self.cycle, waiting });
+        let (watch, recorder, last_move) = (&mut self.watch, &mut self.recorder, &mut self.last_move);
+        host::run(&mut self.top, &mut self.bench, &mut self.cycle, |c| {
+            if c.index - *last_move > QUIET {
+                let waiting = c.machine.handshakes().filter(|h| h.2).map(|h| format!("{}.{}", h.0, h.1)).collect::<Vec<_>>().join(", ");
+                return Err(RunError::Stuck { cycle: c.index, waiting });
             }
-            let out = self.top.out();
-            let mut input = In::default();
-            self.bench.drive(self.cycle, &out, &mut input);
-            let marks = self.bench.results.iter().filter(|r| matches!(r, Outcome::Cycle(_))).count();
-            let writes = (out.m_wvalid & input.m_wready).count_ones().into();
-            let seen = self.watch.look(&self.top);
+            let seen = watch.look(c.machine);
             if seen.0 != 0 {
-                self.last_move = self.cycle;
+                *last_move = c.index;
             }
-            if marks == 1 {
-                self.recorder.see(self.cycle, seen, writes);
+            // Between the marks.
+            if c.bench.results.iter().filter(|r| matches!(r, Outcome::Cycle(_))).count() == 1 {
+                recorder.see(c.index, seen, (c.out.m_wvalid & c.input.m_wready).count_ones().into());
             }
-            see(self.cycle, &self.top);
-            self.top.step(&input);
-            self.cycle += 1;
-        }
-        if let Some(v) = self.bench.memory.violations().first() {
-            return Err(RunError::Axi(format!("{v:?}")));
-        }
-        Ok(())
+            see(c.index, c.machine);
+            Ok(())
+        })
     }
 
     /// The hardware takes this pass; else it reports an error, which step mode shows.
@@ -190,21 +180,12 @@ impl System {
         self.recorder.begin(self.cycle);
         self.bench.push(host::run_pass(&self.layout, vec![descriptor], pass.x.clone(), tokens));
         self.run(see)?;
-        let mut marks = Vec::new();
-        let mut y = Vec::new();
-        let mut status = 0;
-        for outcome in std::mem::take(&mut self.bench.results) {
-            match outcome {
-                Outcome::Cycle(c) => marks.push(c),
-                Outcome::X(x) => y = x,
-                Outcome::Value(v) => status = v,
-            }
-        }
-        if status & 2 != 0 {
+        let ran = self.bench.ran();
+        if ran.failed() {
             return Err(self.error());
         }
-        let stats = self.recorder.end(marks.first().copied().unwrap_or(0), marks.last().copied().unwrap_or(0));
-        Ok(PassResult { y, stats })
+        let stats = self.recorder.end(ran.start, ran.end);
+        Ok(PassResult { y: ran.y, stats })
     }
 
     /// The time of one pass of `tokens` tokens, whatever its values: nothing is read or written.
@@ -268,18 +249,8 @@ impl System {
         self.bench.results.clear();
         self.bench.push(pages.chain(ops));
         self.run(&mut |_, _| {})?;
-        let (mut marks, mut status) = (Vec::new(), 0);
-        for outcome in std::mem::take(&mut self.bench.results) {
-            match outcome {
-                Outcome::Cycle(c) => marks.push(c),
-                Outcome::Value(v) => status = v,
-                Outcome::X(_) => {}
-            }
-        }
-        if status & 2 != 0 {
-            return Err(self.error());
-        }
-        Ok(marks.last().copied().unwrap_or(0).saturating_sub(marks.first().copied().unwrap_or(0)))
+        let ran = self.bench.ran();
+        if ran.failed() { Err(self.error()) } else { Ok(ran.end.saturating_sub(ran.start)) }
     }
 
     /// The hardware's first error, read from its registers.
@@ -288,8 +259,8 @@ impl System {
         if let Err(e) = self.run(&mut |_, _| {}) {
             return e;
         }
-        let values: Vec<u32> = self.bench.results.iter().filter_map(|o| if let Outcome::Value(v) = o { Some(*v) } else { None }).collect();
-        let [code, low, high] = values[..] else { return RunError::Axi("the error registers did not answer".into()) };
+        let values: Vec<u32> = self.bench.results.drain(..).filter_map(|o| o.value()).collect();
+        let [code, low, high] = values[..] else { unreachable!("every read of a run that ended gave a value") };
         let meaning = meaning(code & 0xff);
         debug_assert_ne!(code & 0xff, ErrorCode::None as u32);
         RunError::Hardware { code: code as u8, port: (code >> 8 & 31) as u8, addr: u64::from(low) | u64::from(high) << 32, meaning }
@@ -303,8 +274,7 @@ impl System {
         self.bench.results.clear();
         self.bench.push(host::read_counters());
         self.run(&mut |_, _| {})?;
-        let values: Vec<u64> =
-            self.bench.results.drain(..).filter_map(|o| if let Outcome::Value(v) = o { Some(u64::from(v)) } else { None }).collect();
+        let values: Vec<u64> = self.bench.results.drain(..).filter_map(|o| o.value()).map(u64::from).collect();
         Ok(COUNTERS.iter().zip(values.chunks_exact(2)).map(|(c, v)| (c.0, v[0] | v[1] << 32)).collect())
     }
 }

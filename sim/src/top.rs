@@ -2,6 +2,7 @@
 //! (`spec::top`). In: host side `s_*`, memory side `m_*`; out: the same and `irq`.
 
 use crate::{
+    axi::{read_channels, write_channels},
     block,
     clocked::{Block, PowerUp},
     ports,
@@ -30,6 +31,9 @@ ports! {
         m_wvalid: u32, m_wdata: Bits, m_wstrb: Bits, m_wlast: u32, m_bready: u32,
     }
 }
+
+read_channels!(In, Out);
+write_channels!(In, Out);
 
 /// A block behind its ports as words.
 trait Node {

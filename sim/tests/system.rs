@@ -1,6 +1,7 @@
 //! The whole machine against the integer reference: every value of every pass, prefill and decode, several configurations and shapes.
 
 use tritforge_sim::clocked::PowerUp;
+use tritforge_sim::host::Op;
 use tritforge_sim::memory::{MemConfig, Memory, Timing};
 use tritforge_sim::system::{Pass, System};
 use tritforge_spec::config::AccelConfig;
@@ -86,4 +87,21 @@ fn timing_does_not_depend_on_values() {
     for seed in [22, 23] {
         assert_eq!(cycles(seed), first, "seed {seed}");
     }
+}
+
+#[test]
+fn an_access_that_the_registers_refuse_ends_the_run_and_names_the_register() {
+    let hw = Hw::new(config("small"), AttnShape { context: 64, ..RandomModel::small(96, 4, 2, 32).shape }).unwrap();
+    let int = RandomModel::small(96, 4, 2, 32).build(1);
+    let image = Image::build(&hw, &[&int.layers[0].attn], 0).unwrap();
+    let refused = |op: Op| {
+        let memory = Memory::new(MemConfig::ideal(hw.ports(), hw.port_bits())).unwrap();
+        let mut system = System::new(&hw, &image, memory, PowerUp::Zero).unwrap();
+        system.bench.push([op]);
+        system.pass(&Pass { layer: 0, slot: 0, pos: 0, x: vec![1; 96] }, &mut |_, _| {}).unwrap_err().to_string()
+    };
+    let write = refused(Op::Write("VERSION", 2));
+    assert!(write.contains("the write of register VERSION: expected response 0 (OKAY), found 2"), "{write}");
+    let read = refused(Op::Read(0x0fc));
+    assert!(read.contains("the read of register 0x0fc: expected response 0 (OKAY), found 2"), "{read}");
 }

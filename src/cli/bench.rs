@@ -6,10 +6,10 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 use tritforge_sim::clocked::{Block, PowerUp};
-use tritforge_sim::host::{self, Bench, Outcome};
+use tritforge_sim::host::{self, Bench, Machine};
 use tritforge_sim::memory::{MemConfig, Memory, Timing};
 use tritforge_sim::system::{Mode, System};
-use tritforge_sim::top::{In, Out, Top};
+use tritforge_sim::top::Top;
 use tritforge_spec::config::AccelConfig;
 use tritforge_spec::hw::Hw;
 use tritforge_spec::image::Image;
@@ -19,6 +19,7 @@ use tritforge_testbench::machine;
 
 use super::Outcome as Exit;
 use super::output::JsonArgs;
+use crate::CheckFailed;
 use crate::compile::{Job, Target, Workload};
 
 /// Measure speed.
@@ -92,30 +93,6 @@ const PREFILL: usize = 32;
 const DECODE: usize = 8;
 const LATENCY: u64 = 40;
 
-/// What both machines have in common.
-trait Machine {
-    fn out(&self) -> Out;
-    fn step(&mut self, input: &In);
-}
-
-impl Machine for Top {
-    fn out(&self) -> Out {
-        Block::out(self)
-    }
-    fn step(&mut self, input: &In) {
-        Block::step(self, input);
-    }
-}
-
-impl Machine for Solo<Top> {
-    fn out(&self) -> Out {
-        Solo::out(self)
-    }
-    fn step(&mut self, input: &In) {
-        Solo::step(self, input);
-    }
-}
-
 /// Cycles of every pass, of the whole run, and seconds.
 #[derive(Debug)]
 struct Timed {
@@ -136,38 +113,26 @@ fn memory(hw: &Hw) -> anyhow::Result<Memory> {
 }
 
 /// Runs all jobs, cycle by cycle; holds that the results are the reference's.
-fn timed(machine: &mut dyn Machine, hw: &Hw, image: &Image, jobs: &[&Job]) -> anyhow::Result<Timed> {
+fn timed(machine: &mut impl Machine, hw: &Hw, image: &Image, jobs: &[&Job]) -> anyhow::Result<Timed> {
     let mut bench = Bench::new(hw, image, memory(hw)?);
-    bench.push(host::setup(hw, &image.layout));
-    for _ in 0..2 {
-        machine.step(&In { rst: true, ..In::default() });
-    }
     let mut cycle = 0;
-    let mut run = |bench: &mut Bench| {
-        let begun = cycle;
-        while !bench.done() {
-            let out = machine.out();
-            let mut input = In::default();
-            bench.drive(cycle, &out, &mut input);
-            machine.step(&input);
-            cycle += 1;
-        }
-        cycle - begun
-    };
-    run(&mut bench);
-    let mut cycles = 0;
-    let begun = Instant::now();
+    bench.push(host::setup(hw, &image.layout));
+    machine.reset();
+    host::run(machine, &mut bench, &mut cycle, |_| anyhow::Ok(()))?;
+    let (mut passes, mut results) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+    let (first, begun) = (cycle, Instant::now());
     for job in jobs {
         let p = &job.pass;
         let descriptor = image.layout.descriptor(p.layer, p.slot, p.pos, job.count);
         bench.push(host::run_pass(&image.layout, vec![descriptor], p.x.clone(), job.count));
-        cycles += run(&mut bench);
+        host::run(machine, &mut bench, &mut cycle, |_| anyhow::Ok(()))?;
+        let ran = bench.ran();
+        passes.push(ran.end - ran.start);
+        results.push(ran.y);
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let results: Vec<&Vec<i32>> = bench.results.iter().filter_map(|o| if let Outcome::X(x) = o { Some(x) } else { None }).collect();
-    let marks: Vec<u64> = bench.results.iter().filter_map(|o| if let Outcome::Cycle(c) = o { Some(*c) } else { None }).collect();
     check(&results, jobs)?;
-    Ok(Timed { passes: marks.chunks_exact(2).map(|m| m[1] - m[0]).collect(), cycles, seconds })
+    Ok(Timed { passes, cycles: cycle - first, seconds })
 }
 
 /// Runs all jobs in skip mode, with values or timing only; and the cycles that were evaluated.
@@ -188,17 +153,19 @@ fn skipped(hw: &Hw, image: &Image, jobs: &[&Job], values: bool) -> anyhow::Resul
     }
     let seconds = begun.elapsed().as_secs_f64();
     if values {
-        check(&results.iter().collect::<Vec<_>>(), jobs)?;
+        check(&results, jobs)?;
     }
     Ok((Timed { passes, cycles: system.cycle() - first, seconds }, system.effort().evaluated))
 }
 
-fn check(results: &[&Vec<i32>], jobs: &[&Job]) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        results.len() == jobs.len() && results.iter().zip(jobs).all(|(y, j)| **y == j.expected),
-        "results differ from the integer reference: run `tritforge verify` with this configuration"
-    );
-    Ok(())
+fn check(results: &[Vec<i32>], jobs: &[&Job]) -> anyhow::Result<()> {
+    let right = results.len() == jobs.len() && results.iter().zip(jobs).all(|(y, j)| *y == j.expected);
+    hold(right, || "results differ from the integer reference: run `tritforge verify` with this configuration".into())
+}
+
+/// A check that failed unless it is right.
+fn hold(right: bool, what: impl FnOnce() -> String) -> anyhow::Result<()> {
+    if right { Ok(()) } else { Err(CheckFailed(what()).into()) }
 }
 
 fn median(mut v: Vec<f64>) -> f64 {
@@ -229,9 +196,9 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
         for (name, other) in [("step mode", &step), ("skip mode", &skip), ("timing only", &timing)] {
             if let Some(i) = (0..jobs.len()).find(|&i| rtl.passes.get(i) != other.passes.get(i)) {
                 let (r, o) = (rtl.passes.get(i), other.passes.get(i));
-                anyhow::bail!("cycles of pass {i} differ: RTL {r:?}, {name} {o:?}; run `tritforge verify`");
+                hold(false, || format!("cycles of pass {i} differ: RTL {r:?}, {name} {o:?}; run `tritforge verify`"))?;
             }
-            anyhow::ensure!(rtl.cycles == other.cycles, "cycles of the run differ: RTL {}, {name} {}", rtl.cycles, other.cycles);
+            hold(rtl.cycles == other.cycles, || format!("cycles of the run differ: RTL {}, {name} {}", rtl.cycles, other.cycles))?;
         }
         (cycles, evaluated) = (rtl.cycles, effort);
         for (list, run) in hz.iter_mut().zip([&rtl, &step, &skip, &timing]) {

@@ -6,6 +6,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tritforge_sim::system::RunError;
+
+use crate::CheckFailed;
 
 mod accuracy;
 mod bench;
@@ -75,6 +78,11 @@ commands! {
     Gen => generate,
 }
 
+/// A run that the hardware did not finish as it must counts as a failed check.
+fn check_failed(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<CheckFailed>() || cause.is::<RunError>())
+}
+
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     match Cli::parse().command.run() {
@@ -82,7 +90,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(WRONG_USE)
+            if check_failed(&error) { ExitCode::FAILURE } else { ExitCode::from(WRONG_USE) }
         }
     }
 }

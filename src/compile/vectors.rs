@@ -12,6 +12,7 @@ use tritforge_spec::image::{Image, SEGMENT_ALIGN, words_to_bytes};
 use tritforge_spec::reference::{IntModel, KvCache, Reference, Saturations};
 
 use super::Target;
+use crate::CheckFailed;
 
 /// Layers that run, at most.
 const LAYERS: usize = 2;
@@ -108,7 +109,9 @@ pub fn vectors(target: &Target, image: &Image) -> anyhow::Result<Vectors> {
     let cycles = system.run_descriptors(&pages, descriptors, runs.len() as u32)?;
     let found = system.bench.take(y_off, y.len() / word_bytes);
     if let Some(i) = (0..y.len()).find(|&i| found[i] != y[i]) {
-        bail!("testbench vectors: byte {i} of the results is {:#04x} in the cycle model, {:#04x} in the integer reference", found[i], y[i]);
+        let (model, reference) = (found[i], y[i]);
+        let what = format!("byte {i} of the results is {model:#04x} in the cycle model, {reference:#04x} in the integer reference");
+        return Err(CheckFailed(format!("testbench vectors: {what}")).into());
     }
     let summary = format!(
         "{} passes behind one doorbell (layers 0 to {}, {} token(s) at position 0, then 1 token)",

@@ -26,11 +26,11 @@ pub trait AxiMaster: Block {
 
 impl AxiMaster for axi_read::AxiRead {
     fn answer(input: &mut axi_read::In, mem: &MemOut, port_bits: usize, base: &[u64], stop: bool) {
-        input.answer(mem, port_bits);
+        input.answer_reads(mem, port_bits);
         (input.base, input.stop) = (Bits::pack(64, base), stop);
     }
     fn request(out: &axi_read::Out, mem: &mut MemIn, _port_bits: usize) {
-        out.request(mem);
+        out.request_reads(mem);
     }
     fn idle(out: &axi_read::Out) -> bool {
         out.idle
@@ -39,11 +39,11 @@ impl AxiMaster for axi_read::AxiRead {
 
 impl AxiMaster for axi_write::AxiWrite {
     fn answer(input: &mut axi_write::In, mem: &MemOut, _port_bits: usize, base: &[u64], stop: bool) {
-        input.answer(mem);
+        input.answer_writes(mem);
         (input.base, input.stop) = (Bits::pack(64, base), stop);
     }
     fn request(out: &axi_write::Out, mem: &mut MemIn, port_bits: usize) {
-        out.request(mem, port_bits);
+        out.request_writes(mem, port_bits);
     }
     fn idle(out: &axi_write::Out) -> bool {
         out.idle

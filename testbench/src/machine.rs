@@ -254,8 +254,8 @@ pub fn observe(
         .try_run()
         .map_err(anyhow::Error::msg)?;
     let mut bench = bench.borrow_mut();
-    if let Some(v) = bench.memory.violations().first() {
-        anyhow::bail!("AXI rule broken (seed {:#x}): {v:?}", conditions.seed);
+    if let Some(fault) = bench.fault() {
+        anyhow::bail!("{fault}; seed {:#x}", conditions.seed);
     }
     Ok(Observed { cycles: result.cycles, outcomes: std::mem::take(&mut bench.results), reads: reads.get() })
 }
@@ -266,7 +266,7 @@ pub fn observe(
 /// The report of the first difference: cycle, port, expected, found, seed, command, wave; or the first wrong result.
 pub fn run(rtl: &Lockstep<Top>, hw: &Hw, job: &Job, conditions: &Conditions) -> Result<Compared> {
     let seen = observe(rtl, hw, &job.image, operations(hw, job, conditions), conditions, Vec::new())?;
-    let found: Vec<&Vec<i32>> = seen.outcomes.iter().filter_map(|o| if let Outcome::X(x) = o { Some(x) } else { None }).collect();
+    let found: Vec<&Vec<i32>> = seen.outcomes.iter().filter_map(Outcome::x).collect();
     ensure!(found.len() == job.passes.len(), "{} passes ended, expected {}", found.len(), job.passes.len());
     let mut values = 0;
     for (i, (pass, y)) in job.passes.iter().zip(found).enumerate() {

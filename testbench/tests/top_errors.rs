@@ -43,7 +43,7 @@ fn read_error() -> Vec<Op> {
 }
 
 fn values(outcomes: &[Outcome]) -> Vec<u32> {
-    outcomes.iter().filter_map(|o| if let Outcome::Value(v) = o { Some(*v) } else { None }).collect()
+    outcomes.iter().filter_map(Outcome::value).collect()
 }
 
 fn conditions(seed: u64) -> Conditions {

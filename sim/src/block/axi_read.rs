@@ -6,9 +6,8 @@ use super::{
     skid::Skid,
 };
 use crate::{
-    axi::{Burst, ReadBeat, Segment, fields, flags, vectors},
+    axi::{ReadBeat, Segment, fields, flags, read_channels, vectors},
     clocked::{Block, PowerUp},
-    memory::{MemIn, MemOut},
     ports,
 };
 use tritforge_spec::{
@@ -39,27 +38,7 @@ ports! {
     }
 }
 
-impl In {
-    /// Drives the AXI inputs from a memory.
-    pub fn answer(&mut self, mem: &MemOut, port_bits: usize) {
-        self.m_arready = flags(&mem.ports, |p| p.ar_ready);
-        self.m_rvalid = flags(&mem.ports, |p| p.r.is_some());
-        self.m_rlast = flags(&mem.ports, |p| p.r.as_ref().is_some_and(|r| r.last));
-        self.m_rresp = fields(&mem.ports, 2, |p| p.r.as_ref().map_or(0, |r| r.resp as u64)).get(0, 64);
-        self.m_rdata = vectors(&mem.ports, port_bits, |p| p.r.as_ref().map(|r| &r.data));
-    }
-}
-
-impl Out {
-    /// Drives a memory's inputs from the AXI outputs.
-    pub fn request(&self, mem: &mut MemIn) {
-        for (p, port) in mem.ports.iter_mut().enumerate() {
-            let burst = || Burst { addr: self.m_araddr.get(64 * p, 64), len: self.m_arlen.get(8 * p, 8) as u8 };
-            port.ar = (self.m_arvalid >> p & 1 != 0).then(burst);
-            port.r_ready = self.m_rready >> p & 1 != 0;
-        }
-    }
-}
+read_channels!(In, Out);
 
 /// A segment and the dest of its data.
 type Job = (Segment, u8);

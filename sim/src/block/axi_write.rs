@@ -5,9 +5,8 @@ use super::{
     skid::Skid,
 };
 use crate::{
-    axi::{Burst, Segment, WriteBeat, fields, flags, vectors},
+    axi::{Segment, WriteBeat, fields, flags, vectors, write_channels},
     clocked::{Block, PowerUp},
-    memory::{MemIn, MemOut},
     ports,
 };
 use tritforge_spec::{
@@ -33,32 +32,7 @@ ports! {
     }
 }
 
-impl In {
-    /// Drives the AXI inputs from a memory.
-    pub fn answer(&mut self, mem: &MemOut) {
-        self.m_awready = flags(&mem.ports, |p| p.aw_ready);
-        self.m_wready = flags(&mem.ports, |p| p.w_ready);
-        self.m_bvalid = flags(&mem.ports, |p| p.b.is_some());
-        self.m_bresp = fields(&mem.ports, 2, |p| p.b.unwrap_or_default() as u64).get(0, 64);
-    }
-}
-
-impl Out {
-    /// Drives a memory's inputs from the AXI outputs.
-    pub fn request(&self, mem: &mut MemIn, port_bits: usize) {
-        for (p, port) in mem.ports.iter_mut().enumerate() {
-            let bit = |flags: u32| flags >> p & 1 != 0;
-            let burst = || Burst { addr: self.m_awaddr.get(64 * p, 64), len: self.m_awlen.get(8 * p, 8) as u8 };
-            port.aw = bit(self.m_awvalid).then(burst);
-            port.w = bit(self.m_wvalid).then(|| WriteBeat {
-                data: self.m_wdata.slice(port_bits * p, port_bits),
-                strb: self.m_wstrb.get(port_bits / 8 * p, port_bits / 8),
-                last: bit(self.m_wlast),
-            });
-            port.b_ready = bit(self.m_bready);
-        }
-    }
-}
+write_channels!(In, Out);
 
 /// A client's side: its segments and their data with strobes.
 #[derive(Clone, Debug, Default, PartialEq)]

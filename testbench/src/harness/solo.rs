@@ -8,7 +8,12 @@ use super::{
 };
 use anyhow::Result;
 use std::marker::PhantomData;
-use tritforge_sim::{clocked::Block, ports::Ports};
+use tritforge_sim::{
+    clocked::Block,
+    host::Machine,
+    ports::Ports,
+    top::{In, Out, Top},
+};
 use tritforge_spec::block::Dir;
 
 /// RTL behind the ports of `B`.
@@ -57,5 +62,14 @@ impl<B: Block> Solo<B> {
         self.dut.low();
         self.dut.high();
         self.dut.get(&mut self.out_words);
+    }
+}
+
+impl Machine for Solo<Top> {
+    fn out(&self) -> Out {
+        Solo::out(self)
+    }
+    fn step(&mut self, input: &In) {
+        Solo::step(self, input);
     }
 }
