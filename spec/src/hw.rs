@@ -1,6 +1,6 @@
 //! The hardware that is built: an accelerator configuration together with the shape of the model it runs.
 
-use crate::config::{AccelConfig, ConfigError};
+use crate::config::{AccelConfig, ConfigError, Packing};
 use crate::kv::KvShape;
 use crate::numerics::MAX_K;
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,33 @@ impl Hw {
             return Err(bad("model context", "at least 1", s.context));
         }
         Ok(Hw { config, shape })
+    }
+
+    /// Every number that shapes the hardware beside the RoPE base, by name, in the order in which the hash takes them.
+    pub fn numbers(&self) -> [(&'static str, usize); 20] {
+        let (c, s) = (&self.config, &self.shape);
+        [
+            ("lanes", c.lanes),
+            ("batch", c.batch),
+            ("vec", c.vec),
+            ("ports", c.ports),
+            ("port_bits", c.port_bits),
+            ("two_bit", (c.packing == Packing::TwoBit) as usize),
+            ("rom_log2", c.rom_log2 as usize),
+            ("rom_bits", c.rom_bits as usize),
+            ("kv_bits", c.kv_bits),
+            ("weight_fifo", c.weight_fifo),
+            ("aux_fifo", c.aux_fifo),
+            ("burst", c.burst),
+            ("outstanding", c.outstanding),
+            ("slots", c.slots),
+            ("context", self.context()),
+            ("layers", s.layers),
+            ("dim", s.dim),
+            ("heads", s.heads),
+            ("kv_heads", s.kv_heads),
+            ("head_dim", s.head_dim),
+        ]
     }
 
     /// P: memory ports.

@@ -18,9 +18,8 @@ use tritforge_sim::{
 use tritforge_spec::{
     block::Contract,
     descriptor::Descriptor,
-    hw::{Hw, KV_BLOCK},
+    hw::Hw,
     image::{Image, Layout},
-    reference::LayerCache,
     stall::hash,
     top::Params,
 };
@@ -106,31 +105,8 @@ pub fn design(params: &Params) -> Result<Design> {
 
 /// A hardware in one line.
 fn hardware(hw: &Hw) -> String {
-    let (c, s) = (&hw.config, &hw.shape);
-    format!(
-        " {:?} lanes={} ports={}x{} batch={} vec={} kv={} rom={}x{} fifos={}/{} burst={}x{} slots={} context={} layers={} dim={} heads={}/{}x{} theta={}",
-        c.packing,
-        c.lanes,
-        c.ports,
-        c.port_bits,
-        c.batch,
-        c.vec,
-        c.kv_bits,
-        1 << c.rom_log2,
-        c.rom_bits,
-        c.weight_fifo,
-        c.aux_fifo,
-        c.burst,
-        c.outstanding,
-        c.slots,
-        hw.context(),
-        s.layers,
-        s.dim,
-        s.heads,
-        s.kv_heads,
-        s.head_dim,
-        s.rope_theta
-    )
+    let numbers = hw.numbers().map(|(name, value)| format!("{name}={value}"));
+    format!(" {} theta={}", numbers.join(" "), hw.shape.rope_theta)
 }
 
 /// Model and Verilated top of `hw`, built once. `None`, said aloud, without Verilator.
@@ -140,35 +116,6 @@ fn hardware(hw: &Hw) -> String {
 pub fn build(hw: &Hw) -> Result<Option<Lockstep<Top>>> {
     let params = Params::from(hw);
     Ok(Lockstep::with_design(&params, design(&params)?))
-}
-
-/// Bytes of a layer's cached positions in memory, by super-word, for one slot.
-pub fn cache_contents(hw: &Hw, layout: &Layout, layer: usize, cache: &LayerCache) -> Vec<(u32, Vec<u8>)> {
-    let kv = hw.kv();
-    let (word, per_word) = (hw.word_bits() / 8, kv.codes_per_word());
-    let mut loads = Vec::new();
-    for block in 0..cache.positions().div_ceil(KV_BLOCK) {
-        for head in 0..hw.shape.kv_heads {
-            let mut bytes = vec![0u8; kv.block_words() * word];
-            for i in 0..KV_BLOCK.min(cache.positions() - block * KV_BLOCK) {
-                for kind in 0..2 {
-                    let pos = block * KV_BLOCK + i;
-                    let (codes, scale) = if kind == 0 { cache.key(pos, head) } else { cache.value(pos, head) };
-                    let (at, lane) = kv.scale_at(kind, i);
-                    bytes[at * word + 4 * lane..][..4].copy_from_slice(&scale.to_bits().to_le_bytes());
-                    for (e, &code) in codes.iter().enumerate() {
-                        let first = (kv.vector_at(kind, i) + e / per_word) * word * 8 + e % per_word * kv.kv_bits;
-                        for bit in 0..kv.kv_bits {
-                            bytes[(first + bit) / 8] |= ((code >> bit & 1) as u8) << ((first + bit) % 8);
-                        }
-                    }
-                }
-            }
-            let page = layout.pages + block as u32 * layout.page_words;
-            loads.push((page + kv.block_at(layer, head) as u32, bytes));
-        }
-    }
-    loads
 }
 
 struct Peer {

@@ -4,7 +4,7 @@
 use tritforge_sim::{clocked::PowerUp, memory::Timing};
 use tritforge_spec::{
     hw::{AttnShape, Hw},
-    image::Image,
+    image::{Image, cache_contents},
     numerics::MAX_CONTEXT,
     random::Rng,
     reference::{AttnParams, KvCache, Reference, Saturations, random::RandomModel, random::residual_rows},
@@ -40,7 +40,7 @@ fn job(hw: &Hw, start: usize, lengths: &[usize], seed: u64) -> Job {
         cache.v_codes = (0..codes).map(|_| rng.range(-limit, limit) as i8).collect();
         cache.k_scales = cache.k_scales.repeat(start);
         cache.v_scales = cache.v_scales.repeat(start);
-        preload = machine::cache_contents(hw, &image.layout, 0, cache);
+        preload = cache_contents(hw, &image.layout, 0, cache);
     }
     let mut pos = start;
     for &n in lengths {

@@ -3,30 +3,26 @@
 //! In: the hardware and the attention parameters of every layer. Out: bytes in super-word order (super-word `o` holds beat `o` of
 //! every port, port 0 lowest), a segment table with CRC32, and the hashes that the hardware checks before the first read.
 
-use crate::{
-    block::ctrl::{self, CONST_WORDS, const_index},
-    config::Packing,
-    descriptor::{self, Descriptor, Opcode},
-    hw::Hw,
-    numerics::Scale,
-    pack::{PackError, Section},
-    reference::AttnParams,
-    rom,
-};
-use sha2::{Digest, Sha256};
+mod cache;
+mod hash;
+mod layout;
+mod segment;
+
+pub use cache::cache_contents;
+pub use hash::{NUMERICS_VERSION, file_hash, hw_hash, numerics_hash};
+pub use layout::{Layout, SEGMENT_ALIGN, words_to_bytes};
+pub use segment::{constants, layer_segment, qkv_rows};
+
+use crate::{hw::Hw, pack::PackError, reference::AttnParams};
 
 /// First eight bytes of an image.
 pub const MAGIC: [u8; 8] = *b"TRITIMG1";
 /// Version of the image format.
 pub const VERSION: u32 = 1;
-/// Version of docs/numerics.md; part of every numerics hash.
-pub const NUMERICS_VERSION: u32 = 1;
 /// Bytes of the header before the segment table.
 pub const HEADER_BYTES: usize = 48;
 /// Bytes of one entry of the segment table.
 pub const ENTRY_BYTES: usize = 20;
-/// Segments start at multiples of this many bytes a port, so that no burst of a segment starts across a 4 KiB border.
-pub const SEGMENT_ALIGN: usize = 4096;
 
 /// Why an image was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -37,230 +33,6 @@ pub enum ImageError {
     Wrong { item: String, expected: String, found: String },
     #[error("image: needs {words} super-words, the hardware's offsets reach {limit}; use a smaller model or context", limit = u32::MAX)]
     TooLarge { words: usize },
-}
-
-fn short_hash(parts: &[&[u8]]) -> u64 {
-    let mut h = Sha256::new();
-    for part in parts {
-        h.update((part.len() as u64).to_le_bytes());
-        h.update(part);
-    }
-    u64::from_le_bytes(h.finalize()[..8].try_into().unwrap_or_default())
-}
-
-/// Hash of a file's bytes.
-pub fn file_hash(bytes: &[u8]) -> u64 {
-    short_hash(&[bytes])
-}
-
-/// Hash of everything that shapes the hardware: configuration (not its name, not its clock) and model shape.
-pub fn hw_hash(hw: &Hw) -> u64 {
-    let (c, s) = (&hw.config, &hw.shape);
-    let packing = if c.packing == Packing::Base3 { 0 } else { 1 };
-    let words = [
-        c.lanes,
-        c.batch,
-        c.vec,
-        c.ports,
-        c.port_bits,
-        packing,
-        c.rom_log2 as usize,
-        c.rom_bits as usize,
-        c.kv_bits,
-        c.weight_fifo,
-        c.aux_fifo,
-        c.burst,
-        c.outstanding,
-        c.slots,
-        hw.context(),
-        s.layers,
-        s.dim,
-        s.heads,
-        s.kv_heads,
-        s.head_dim,
-    ];
-    let bytes: Vec<u8> = words.iter().flat_map(|&w| (w as u64).to_le_bytes()).collect();
-    short_hash(&[b"tritforge hw", &crate::regmap::INTERFACE_VERSION.to_le_bytes(), &bytes, &s.rope_theta.to_bits().to_le_bytes()])
-}
-
-/// Hash of the numerics contract and the ROMs that this hardware holds.
-pub fn numerics_hash(hw: &Hw) -> u64 {
-    let bytes = |words: Vec<u32>| words.into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
-    short_hash(&[
-        b"tritforge numerics",
-        &NUMERICS_VERSION.to_le_bytes(),
-        &bytes(rom::softmax_rom(hw.config.rom_log2, hw.config.rom_bits)),
-        &bytes(rom::sine_rom()),
-        &bytes(rom::rope_steps(hw.shape.rope_theta, hw.shape.head_dim)),
-        &[hw.config.kv_bits as u8],
-    ])
-}
-
-/// Where everything lies, in super-word offsets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// First super-word of every layer segment, and their length.
-    pub layers: Vec<u32>,
-    pub layer_words: u32,
-    /// Descriptors: room for this many.
-    pub descriptors: u32,
-    pub descriptor_count: u32,
-    pub descriptor_words: u32,
-    /// Input and output vectors of one pass.
-    pub x_in: u32,
-    pub x_out: u32,
-    pub vector_words: u32,
-    /// KV pages: slot by slot, block by block.
-    pub pages: u32,
-    pub page_words: u32,
-    pub pages_per_slot: u32,
-    /// Super-words in all.
-    pub total: u32,
-}
-
-impl Layout {
-    /// Places everything for `hw`.
-    ///
-    /// # Errors
-    /// `TooLarge` when an offset would not fit 32 bits.
-    pub fn new(hw: &Hw) -> Result<Self, ImageError> {
-        let p = ctrl::Params::from(hw);
-        let align = SEGMENT_ALIGN * 8 / hw.port_bits();
-        let header = (HEADER_BYTES + ENTRY_BYTES * hw.shape.layers).div_ceil(hw.word_bits() / 8);
-        let mut at = 0usize;
-        let mut take = |words: usize| {
-            let here = at;
-            at = (at + words).next_multiple_of(align);
-            here
-        };
-        take(header);
-        let layers: Vec<usize> = (0..hw.shape.layers).map(|_| take(p.layer_words())).collect();
-        let descriptor_count = hw.shape.layers * 64;
-        let descriptors = take(descriptor_count * p.desc_words());
-        let x_in = take(hw.config.batch * p.x_words);
-        let x_out = take(hw.config.batch * p.x_words);
-        let pages_per_slot = hw.context() / crate::hw::KV_BLOCK;
-        let page_words = hw.page_words();
-        let pages = take(hw.config.slots * pages_per_slot * page_words);
-        let total = take(0);
-        if total > u32::MAX as usize {
-            return Err(ImageError::TooLarge { words: total });
-        }
-        Ok(Layout {
-            layers: layers.into_iter().map(|l| l as u32).collect(),
-            layer_words: p.layer_words() as u32,
-            descriptors: descriptors as u32,
-            descriptor_count: descriptor_count as u32,
-            descriptor_words: p.desc_words() as u32,
-            x_in: x_in as u32,
-            x_out: x_out as u32,
-            vector_words: p.x_words as u32,
-            pages: pages as u32,
-            page_words: page_words as u32,
-            pages_per_slot: pages_per_slot as u32,
-            total: total as u32,
-        })
-    }
-
-    /// The descriptor of one pass over `tokens` tokens; a layer that is not there gives weights that no hardware accepts.
-    pub fn descriptor(&self, layer: usize, slot: usize, pos: usize, tokens: usize) -> Descriptor {
-        Descriptor {
-            opcode: Opcode::Attention as u8,
-            version: descriptor::VERSION,
-            layer: layer as u8,
-            slot: slot as u8,
-            pos: pos as u16,
-            count: tokens as u8,
-            weights: self.layers.get(layer).copied().unwrap_or(u32::MAX),
-            x_in: self.x_in,
-            x_out: self.x_out,
-        }
-    }
-
-    /// The identity page table: entry `slot · pages_per_slot + block`.
-    pub fn page_table(&self, slots: usize) -> Vec<u32> {
-        (0..slots as u32 * self.pages_per_slot).map(|i| self.pages + i * self.page_words).collect()
-    }
-}
-
-/// 32-bit words as super-words: padded with zeros to whole ones.
-pub fn words_to_bytes(hw: &Hw, words: &[u32]) -> Vec<u8> {
-    let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-    bytes.resize(bytes.len().next_multiple_of(hw.word_bits() / 8), 0);
-    bytes
-}
-
-/// The 16 constants of a layer (see [`const_index`]).
-pub fn constants(a: &AttnParams) -> [u32; CONST_WORDS] {
-    let mut w = [0; CONST_WORDS];
-    let scales: [(usize, Scale); 6] = [
-        (const_index::C_NORM1, a.norm.c),
-        (const_index::C_Q, a.c_q),
-        (const_index::C_K, a.c_k),
-        (const_index::C_V, a.c_v),
-        (const_index::C_NORM2, a.sub_norm.c),
-        (const_index::C_O, a.c_o),
-    ];
-    for (index, scale) in scales {
-        w[index] = scale.to_bits();
-    }
-    for (index, eps) in [(const_index::EPS1, a.norm.eps), (const_index::EPS2, a.sub_norm.eps)] {
-        w[index] = eps as u32;
-        w[index + 1] = (eps >> 32) as u32;
-    }
-    w
-}
-
-/// The rows of the q, k and v projections in the order of consumption: K heads, V heads, Q heads, rows of a head in pairs
-/// (0, HD/2, 1, HD/2 + 1, …).
-pub fn qkv_rows<'a>(hw: &Hw, a: &'a AttnParams) -> Vec<&'a [i8]> {
-    let hd = hw.shape.head_dim;
-    let mut rows = Vec::with_capacity(hw.q_dim() + 2 * hw.kv_dim());
-    for matrix in [&a.k, &a.v, &a.q] {
-        for head in 0..matrix.rows / hd {
-            for j in 0..hd / 2 {
-                rows.push(matrix.row(head * hd + j));
-                rows.push(matrix.row(head * hd + j + hd / 2));
-            }
-        }
-    }
-    rows
-}
-
-/// One layer segment: constants, gains, qkv rows, gains, o rows, in the order of consumption.
-///
-/// # Errors
-/// A matrix or gain whose shape is not the hardware's, or a weight that is no trit.
-pub fn layer_segment(hw: &Hw, a: &AttnParams) -> Result<Vec<u8>, ImageError> {
-    let (d, q, k) = (hw.shape.dim, hw.q_dim(), hw.kv_dim());
-    let shapes = [
-        ("q", (a.q.rows, a.q.cols), (q, d)),
-        ("k", (a.k.rows, a.k.cols), (k, d)),
-        ("v", (a.v.rows, a.v.cols), (k, d)),
-        ("o", (a.o.rows, a.o.cols), (d, q)),
-        ("norm gain", (a.norm.gain.len(), 1), (d, 1)),
-        ("sub-norm gain", (a.sub_norm.gain.len(), 1), (q, 1)),
-    ];
-    for (item, found, expected) in shapes {
-        if found != expected {
-            return Err(ImageError::Wrong { item: item.into(), expected: format!("{expected:?}"), found: format!("{found:?}") });
-        }
-    }
-    let gains = |g: &[i32]| words_to_bytes(hw, &g.iter().map(|&v| v as u32).collect::<Vec<_>>());
-    let mut bytes = words_to_bytes(hw, &constants(a));
-    bytes.extend(gains(&a.norm.gain));
-    bytes.extend(Section::of(&hw.config, q + 2 * k, d)?.pack(&qkv_rows(hw, a).concat())?);
-    bytes.extend(gains(&a.sub_norm.gain));
-    bytes.extend(Section::of(&hw.config, d, q)?.pack(&a.o.trits)?);
-    let expected = ctrl::Params::from(hw).layer_words() * hw.word_bits() / 8;
-    if bytes.len() != expected {
-        return Err(ImageError::Wrong {
-            item: "layer segment bytes".into(),
-            expected: expected.to_string(),
-            found: bytes.len().to_string(),
-        });
-    }
-    Ok(bytes)
 }
 
 /// A segment of the image that holds data.
@@ -412,7 +184,11 @@ mod tests {
     }
 
     fn configs() -> [&'static str; 3] {
-        [include_str!("../../configs/small.toml"), include_str!("../../configs/two-bit.toml"), include_str!("../../configs/kv260.toml")]
+        [
+            include_str!("../../../configs/small.toml"),
+            include_str!("../../../configs/two-bit.toml"),
+            include_str!("../../../configs/kv260.toml"),
+        ]
     }
 
     #[test]
@@ -459,16 +235,5 @@ mod tests {
         assert!(refused(&|b| b[at + 70] ^= 4).contains("CRC32 of segment 0"));
         let other = hw(&configs()[0].replace("rom_bits = 15", "rom_bits = 12"), &model);
         assert!(Image::parse(&other, &image.bytes).unwrap_err().to_string().contains("hw_hash"));
-    }
-
-    #[test]
-    fn qkv_rows_go_in_rope_pairs_k_first() {
-        let model = RandomModel::small(64, 4, 2, 32);
-        let (int, hw) = (model.build(5), hw(configs()[0], &model));
-        let a = &int.layers[0].attn;
-        let rows = qkv_rows(&hw, a);
-        assert_eq!(rows.len(), 2 * 64 + 128);
-        assert_eq!((rows[0], rows[1], rows[2]), (a.k.row(0), a.k.row(16), a.k.row(1)));
-        assert_eq!((rows[32], rows[64], rows[128 + 33]), (a.k.row(32), a.v.row(0), a.q.row(32 + 16)));
     }
 }
