@@ -76,7 +76,7 @@ fn headers_and_metadata_that_break_the_format() {
     let found = messages(vec![
         ("empty", parse(b"")),
         ("another format", parse(b"\x08\0\0\0\0\0\0\0{\"a\":1}")),
-        ("older version", parse(b"GGUF\x02\0\0\0")),
+        ("older version", parse(b"GGUF\x01\0\0\0")),
         ("big-endian", parse(b"GGUF\0\0\0\x03")),
         ("cut in the header", parse(b"GGUF\x03\0\0\0\x01\0")),
         ("absurd number of metadata entries", parse(&raw(0, 1 << 62, &[&[0; 64]]))),
@@ -107,7 +107,7 @@ fn tensor_directories_that_break_the_format() {
         ("a size of 0", parse(&tensors(&[tensor("a", &[8, 0], 0, 0)], 64))),
         ("an absurd size", parse(&tensors(&[tensor("a", &[1 << 40], 0, 0)], 64))),
         ("sizes whose product overflows", parse(&tensors(&[tensor("a", &[1 << 32; 4], 0, 0)], 64))),
-        ("a type that is not read", parse(&tensors(&[tensor("a", &[256], 12, 0)], 256))),
+        ("a type that is not read", parse(&tensors(&[tensor("a", &[256], 23, 0)], 256))),
         ("an unknown type", parse(&tensors(&[tensor("a", &[256], 4_000_000_000, 0)], 256))),
         ("rows that are no multiple of the block", parse(&tensors(&[tensor("a", &[128, 2], 35, 0)], 256))),
         ("the same name twice", parse(&tensors(&[f32s("a", 8, 0), f32s("a", 8, 32)], 64))),

@@ -9,13 +9,20 @@ mod model {
     pub mod config;
     pub mod error;
     pub mod gguf;
+    pub mod judge;
+    pub mod llama;
+    mod metadata;
+    pub mod quant;
     pub mod ternary;
     pub mod tokenizer;
+    mod tokens;
     pub mod weights;
 }
 
 use libfuzzer_sys::fuzz_target;
 use model::gguf::Gguf;
+use model::llama::{Llama, LlamaModel, Wanted};
+use model::quant::Arithmetic;
 use model::tokenizer::Tokenizer;
 use model::weights::Model;
 
@@ -31,6 +38,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(file.tensor_bytes(tensor).len() as u64, tensor.stored_bytes);
     }
     let _ = Model::from_gguf(&file);
+    if let Ok(model) = LlamaModel::from_gguf(&file) {
+        let llama = Llama::new(&model, Arithmetic::Ggml);
+        let _ = llama.forward(&[0], &mut llama.cache(), Wanted::Last, &mut ());
+    }
     if let Ok(tokenizer) = Tokenizer::from_gguf(&file) {
         let ids = tokenizer.encode("Once upon a time\u{1F999}").unwrap_or_default();
         assert!(tokenizer.decode(&ids).is_ok());

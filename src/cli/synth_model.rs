@@ -25,7 +25,7 @@ pub struct Args {
     /// Seed of every random number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How ternary weights are stored. A tensor whose rows do not fit (the tq types need multiples of 256) takes q8_0,
+    /// How ternary weights are stored. A tensor whose rows do not fit (the tq types need multiples of 256, i2_s of 128) takes q8_0,
     /// or f16 where 32 does not divide the row either.
     #[arg(long = "type", value_enum, default_value = "tq2_0")]
     kind: Kind,
@@ -40,6 +40,8 @@ enum Kind {
     Tq2,
     #[value(name = "tq1_0")]
     Tq1,
+    #[value(name = "i2_s")]
+    I2s,
     #[value(name = "q8_0")]
     Q8,
     #[value(name = "f16")]
@@ -53,6 +55,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let kind = match args.kind {
         Kind::Tq2 => TensorType::Tq2_0,
         Kind::Tq1 => TensorType::Tq1_0,
+        Kind::I2s => TensorType::I2S,
         Kind::Q8 => TensorType::Q8_0,
         Kind::F16 => TensorType::F16,
         Kind::F32 => TensorType::F32,

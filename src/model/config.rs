@@ -3,15 +3,14 @@
 
 use super::error::{ModelError, Refusal, shown};
 use super::gguf::Gguf;
+use super::metadata::{self, Keys, LARGEST, REMEDY};
 
-/// The one architecture that is read (BitNet b1.58 as in 2B4T).
+/// BitNet b1.58 as in 2B4T; what is written.
 pub const ARCHITECTURE: &str = "bitnet-b1.58";
-/// Our own key for the activation between gate and up; absent means the architecture's relu².
+/// BitNet b1.58 as in the 700M to 3B models: the same layers with SiLU.
+pub const ARCHITECTURE_SILU: &str = "bitnet";
+/// Our own key for the activation between gate and up; absent means the architecture's own.
 pub const ACTIVATION_KEY: &str = "tritforge.activation";
-/// No size of a model is larger (2^24: beyond every known vocabulary, width and context).
-const LARGEST: u64 = 1 << 24;
-
-const REMEDY: &str = "the file's metadata is wrong: convert the model again";
 const SHAPE_REMEDY: &str = "correct the shape (in a file: convert the model again)";
 
 /// What stands between gate and up: `activation(gate) · up`.
@@ -72,24 +71,25 @@ impl ModelShape {
     /// # Errors
     /// [`Refusal::Missing`], [`Refusal::Type`], [`Refusal::Bounds`] or [`Refusal::Contradiction`] with the key.
     pub fn from_gguf(file: &Gguf<'_>) -> Result<Self, ModelError> {
-        check_architecture(file)?;
-        let dim = need_size(file, "embedding_length")?;
-        let heads = need_size(file, "attention.head_count")?;
+        let architecture = metadata::architecture(file, &[ARCHITECTURE, ARCHITECTURE_SILU])?;
+        let keys = Keys { file, architecture };
+        let dim = keys.need_size("embedding_length")?;
+        let heads = keys.need_size("attention.head_count")?;
         let shape = Self {
-            layers: need_size(file, "block_count")?,
+            layers: keys.need_size("block_count")?,
             dim,
             heads,
-            kv_heads: size(file, "attention.head_count_kv")?.unwrap_or(heads),
-            head_dim: head_dim(file, dim, heads)?,
-            ffn: need_size(file, "feed_forward_length")?,
-            vocab: vocab(file)?,
-            context: need_size(file, "context_length")?,
-            rope_theta: need_constant(file, "rope.freq_base")?,
-            rms_epsilon: need_constant(file, "attention.layer_norm_rms_epsilon")?,
-            activation: activation(file)?,
+            kv_heads: keys.size("attention.head_count_kv")?.unwrap_or(heads),
+            head_dim: keys.head_dim(dim, heads)?,
+            ffn: keys.need_size("feed_forward_length")?,
+            vocab: keys.vocab()?,
+            context: keys.need_size("context_length")?,
+            rope_theta: keys.need_constant("rope.freq_base")?,
+            rms_epsilon: keys.need_constant("attention.layer_norm_rms_epsilon")?,
+            activation: activation(&keys)?,
         };
         shape.check()?;
-        check_unsupported(file, &shape)?;
+        check_unsupported(&keys, &shape)?;
         Ok(shape)
     }
 
@@ -135,93 +135,13 @@ impl ModelShape {
     }
 }
 
-fn key(name: &str) -> String {
-    format!("{ARCHITECTURE}.{name}")
-}
-
-fn missing(name: &str) -> ModelError {
-    ModelError::refused(Refusal::Missing, format!("metadata '{}'", key(name)), "to be present", "nothing", REMEDY)
-}
-
 fn contradiction(item: &str, expected: impl Into<String>, found: impl Into<String>) -> ModelError {
     ModelError::refused(Refusal::Contradiction, item, expected, found, REMEDY)
 }
 
-fn check_architecture(file: &Gguf<'_>) -> Result<(), ModelError> {
-    let item = "metadata 'general.architecture'";
-    match file.get_str("general.architecture")? {
-        Some(ARCHITECTURE) => Ok(()),
-        found => {
-            let found = found.map_or("nothing".into(), |name| format!("'{}'", shown(name)));
-            let remedy = "only BitNet b1.58 models can be used: convert one with ternary weights";
-            Err(ModelError::refused(Refusal::Contradiction, item, format!("'{ARCHITECTURE}'"), found, remedy))
-        }
-    }
-}
-
-/// A size under the architecture's key: non-zero, within bounds.
-fn size(file: &Gguf<'_>, name: &str) -> Result<Option<usize>, ModelError> {
-    let Some(value) = file.get_u64(&key(name))? else {
-        return Ok(None);
-    };
-    if value == 0 || value > LARGEST {
-        let expected = format!("1 to {LARGEST}");
-        let item = format!("metadata '{}'", key(name));
-        return Err(ModelError::refused(Refusal::Bounds, item, expected, value.to_string(), REMEDY));
-    }
-    Ok(Some(value as usize))
-}
-
-fn need_size(file: &Gguf<'_>, name: &str) -> Result<usize, ModelError> {
-    size(file, name)?.ok_or_else(|| missing(name))
-}
-
-/// A constant: positive and finite.
-fn constant(file: &Gguf<'_>, name: &str) -> Result<Option<f32>, ModelError> {
-    let Some(value) = file.get_f64(&key(name))? else {
-        return Ok(None);
-    };
-    let narrow = value as f32;
-    if !narrow.is_finite() || narrow <= 0.0 {
-        let item = format!("metadata '{}'", key(name));
-        return Err(ModelError::refused(Refusal::Bounds, item, "a positive number", value.to_string(), REMEDY));
-    }
-    Ok(Some(narrow))
-}
-
-fn need_constant(file: &Gguf<'_>, name: &str) -> Result<f32, ModelError> {
-    constant(file, name)?.ok_or_else(|| missing(name))
-}
-
-fn head_dim(file: &Gguf<'_>, dim: usize, heads: usize) -> Result<usize, ModelError> {
-    if let Some(size) = size(file, "attention.key_length")? {
-        return Ok(size);
-    }
-    if let Some(size) = size(file, "rope.dimension_count")? {
-        return Ok(size);
-    }
-    if !dim.is_multiple_of(heads) {
-        let expected = format!("a divisor of the embedding length {dim}, as the file gives no head size");
-        return Err(contradiction("attention heads", expected, heads.to_string()));
-    }
-    Ok(dim / heads)
-}
-
-/// The vocabulary's size: the rows of the embedding; the key, where present, must agree.
-fn vocab(file: &Gguf<'_>) -> Result<usize, ModelError> {
-    let rows = file.need_tensor("token_embd.weight")?.sizes[1];
-    match size(file, "vocab_size")? {
-        Some(size) if size as u64 != rows => {
-            let expected = format!("{rows}, the rows of 'token_embd.weight'");
-            Err(contradiction("vocabulary size", expected, size.to_string()))
-        }
-        // Larger than any size: `check` refuses it by name.
-        _ => Ok(usize::try_from(rows).unwrap_or(usize::MAX)),
-    }
-}
-
-fn activation(file: &Gguf<'_>) -> Result<Activation, ModelError> {
-    match file.get_str(ACTIVATION_KEY)? {
+fn activation(keys: &Keys<'_, '_>) -> Result<Activation, ModelError> {
+    match keys.file.get_str(ACTIVATION_KEY)? {
+        None if keys.architecture == ARCHITECTURE_SILU => Ok(Activation::Silu),
         None | Some("relu2") => Ok(Activation::Relu2),
         Some("silu") => Ok(Activation::Silu),
         Some(other) => {
@@ -232,16 +152,16 @@ fn activation(file: &Gguf<'_>) -> Result<Activation, ModelError> {
 }
 
 /// Variants of the architecture that would silently give other numbers.
-fn check_unsupported(file: &Gguf<'_>, shape: &ModelShape) -> Result<(), ModelError> {
+fn check_unsupported(keys: &Keys<'_, '_>, shape: &ModelShape) -> Result<(), ModelError> {
     for name in ["attention.key_length", "attention.value_length", "rope.dimension_count"] {
-        if let Some(found) = size(file, name)?.filter(|&found| found != shape.head_dim) {
-            let item = format!("metadata '{}'", key(name));
+        if let Some(found) = keys.size(name)?.filter(|&found| found != shape.head_dim) {
+            let item = format!("metadata '{}'", keys.key(name));
             return Err(contradiction(&item, format!("the head size {}", shape.head_dim), found.to_string()));
         }
     }
     let name = "rope.scaling.factor";
-    if let Some(factor) = constant(file, name)?.filter(|&factor| factor != 1.0) {
-        let item = format!("metadata '{}'", key(name));
+    if let Some(factor) = keys.constant(name)?.filter(|&factor| factor != 1.0) {
+        let item = format!("metadata '{}'", keys.key(name));
         let remedy = "scaled rotary embeddings are not supported: use the model without an extended context";
         return Err(ModelError::refused(Refusal::Contradiction, item, "1", factor.to_string(), remedy));
     }

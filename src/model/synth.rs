@@ -6,7 +6,7 @@ use half::f16;
 
 use super::config::{ACTIVATION_KEY, ARCHITECTURE, Activation, ModelShape};
 use super::error::{ModelError, Refusal, shown};
-use super::gguf::blocks::{TRITS_A_BLOCK, to_tq1_0, to_tq2_0};
+use super::gguf::blocks::{TRITS_A_BLOCK, to_i2_s, to_tq1_0, to_tq2_0};
 use super::gguf::{GgufWriter, Metadata, TensorType};
 
 /// Share of weights that are not zero: uniform trits.
@@ -23,6 +23,10 @@ const Q8_ONE: i8 = 127;
 const MOST_WEIGHTS: u64 = 1 << 32;
 
 const SHAPE_REMEDY: &str = "give e.g. layers=2,dim=256,heads=4,kv=2,head_dim=64,ffn=768,vocab=512,ctx=256";
+
+/// The types in which a random model's ternary tensors can be stored.
+pub const KINDS: [TensorType; 6] =
+    [TensorType::F32, TensorType::F16, TensorType::Q8_0, TensorType::Tq1_0, TensorType::Tq2_0, TensorType::I2S];
 
 /// A random model, not yet made.
 #[derive(Debug, Clone)]
@@ -208,17 +212,18 @@ fn write_dense(file: &mut GgufWriter, name: &str, rows: usize, cols: usize, devi
 fn write_ternary(file: &mut GgufWriter, name: &str, rows: usize, cols: usize, kind: TensorType, random: &mut Random) {
     let kind = [kind, TensorType::Q8_0, TensorType::F16]
         .into_iter()
-        .find(|kind| (cols as u64).is_multiple_of(kind.block_elements()))
+        .find(|kind| KINDS.contains(kind) && (cols as u64).is_multiple_of(kind.block_elements()))
         .unwrap_or(TensorType::F16);
     let scale = f16::from_f64(1.0 / (DENSITY * cols as f64).sqrt());
     let trits: Vec<i8> = (0..rows * cols).map(|_| random.below(3) as i8 - 1).collect();
     let number = |trit: i8| f16::from_f32(f32::from(trit) * scale.to_f32());
     let stored: Vec<u8> = match kind {
         TensorType::F32 => trits.iter().flat_map(|&t| number(t).to_f32().to_le_bytes()).collect(),
-        TensorType::F16 => trits.iter().flat_map(|&t| number(t).to_le_bytes()).collect(),
         TensorType::Q8_0 => trits.chunks(kind.block_elements() as usize).flat_map(|block| to_q8_0(block, scale)).collect(),
         TensorType::Tq1_0 => ternary_blocks(&trits).flat_map(|block| to_tq1_0(block, scale)).collect(),
         TensorType::Tq2_0 => ternary_blocks(&trits).flat_map(|block| to_tq2_0(block, scale)).collect(),
+        TensorType::I2S => to_i2_s(&trits, scale.to_f32()),
+        _ => trits.iter().flat_map(|&t| number(t).to_le_bytes()).collect(),
     };
     file.tensor(name, kind, &[cols as u64, rows as u64], &stored);
 }

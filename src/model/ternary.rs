@@ -4,6 +4,7 @@
 use super::error::{ModelError, Refusal, shown};
 use super::gguf::blocks::{self, BadCode, TRITS_A_BLOCK};
 use super::gguf::{Gguf, TensorInfo, TensorType};
+use super::quant::Matrix;
 
 const TRITS_A_BYTE: usize = 4;
 const NOT_TERNARY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
@@ -56,10 +57,9 @@ impl TernaryTensor {
     pub fn read(file: &Gguf<'_>, tensor: &TensorInfo<'_>) -> Result<Self, ModelError> {
         let cols = tensor.columns() as usize;
         let rows = (tensor.elements() / tensor.columns()) as usize;
-        let bytes = file.tensor_bytes(tensor);
         let (trits, scale) = match tensor.kind {
-            TensorType::Tq1_0 | TensorType::Tq2_0 => from_ternary_blocks(tensor, bytes, cols)?,
-            TensorType::F32 | TensorType::F16 | TensorType::Q8_0 => from_numbers(tensor, bytes, cols)?,
+            TensorType::Tq1_0 | TensorType::Tq2_0 => from_ternary_blocks(tensor, file.tensor_bytes(tensor), cols)?,
+            _ => from_numbers(tensor, &Matrix::new(file, tensor)?)?,
         };
         Ok(Self::from_trits(rows, cols, scale, &trits))
     }
@@ -145,12 +145,12 @@ fn from_ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Re
     Ok((out, scale.abs()))
 }
 
-/// F32, F16, Q8_0: s is the magnitude of the first element that is not 0, every other one must be ±s or 0.
-fn from_numbers(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(Vec<i8>, f32), ModelError> {
+/// All other types: s is the magnitude of the first element that is not 0, every other one must be ±s or 0.
+fn from_numbers(tensor: &TensorInfo<'_>, matrix: &Matrix<'_>) -> Result<(Vec<i8>, f32), ModelError> {
     let mut out = Vec::with_capacity(tensor.elements() as usize);
     let mut scale: Option<f32> = None;
     let mut wrong = None;
-    tensor.kind.for_each_number(bytes, |x| {
+    matrix.for_each_value(|x| {
         if x == 0.0 {
             out.push(0);
         } else if x.is_finite() && x.abs() == *scale.get_or_insert(x.abs()) {
@@ -162,7 +162,7 @@ fn from_numbers(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(V
     });
     if let Some((element, x, scale)) = wrong {
         let expected = scale.map_or("a finite number".into(), |s| format!("-{s}, 0 or {s}"));
-        return Err(refuse(tensor, place(element, cols), &expected, x.to_string(), NOT_TERNARY));
+        return Err(refuse(tensor, place(element, matrix.cols), &expected, x.to_string(), NOT_TERNARY));
     }
     Ok((out, scale.unwrap_or(1.0)))
 }

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::config::ModelShape;
 use super::error::{ModelError, Refusal, shown};
-use super::gguf::{Gguf, GgufFile, TensorInfo, TensorType};
+use super::gguf::{Gguf, GgufFile, TensorInfo};
+use super::quant::Matrix;
 use super::ternary::TernaryTensor;
 
 /// A dense matrix or vector, row by row.
@@ -155,13 +156,13 @@ fn sized<'f, 'a>(file: &'f Gguf<'a>, name: &str, rows: usize, cols: usize) -> Re
 fn matrix(file: &Gguf<'_>, name: &str, rows: usize, cols: usize) -> Result<DenseTensor, ModelError> {
     let tensor = sized(file, name, rows, cols)?;
     let item = || format!("tensor '{}'", shown(name));
-    if matches!(tensor.kind, TensorType::Tq1_0 | TensorType::Tq2_0) {
+    if tensor.kind.is_ternary() {
         let remedy = "store embeddings and norms as F32, F16 or Q8_0";
         let found = tensor.kind.name();
-        return Err(ModelError::refused(Refusal::Type, item(), "F32, F16 or Q8_0", found, remedy));
+        return Err(ModelError::refused(Refusal::Type, item(), "a type that is not ternary", found, remedy));
     }
     let mut values = Vec::with_capacity(rows * cols);
-    tensor.kind.for_each_number(file.tensor_bytes(tensor), |x| values.push(x));
+    Matrix::new(file, tensor)?.for_each_value(|x| values.push(x));
     if let Some(at) = values.iter().position(|x| !x.is_finite()) {
         let item = format!("{}, row {}, column {}", item(), at / cols, at % cols);
         let remedy = "the weights are damaged: fetch or convert the model again";

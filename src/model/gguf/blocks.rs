@@ -1,5 +1,5 @@
-//! Stored blocks to numbers: F32, F16, Q8_0 to f32, and the two ternary types to trits. In: the bytes of one
-//! block. Out: its elements in order. Layouts as in ggml (`ggml-quants.c`).
+//! Stored blocks of the two ternary types to trits, and back. In: the bytes of one block. Out: its elements in order, or
+//! the first code that is no trit. Layouts as in ggml (`ggml-quants.c`).
 
 use half::f16;
 
@@ -12,12 +12,6 @@ const CODES: u32 = 243;
 /// Reads a little-endian f16.
 pub fn read_f16(bytes: [u8; 2]) -> f16 {
     f16::from_le_bytes(bytes)
-}
-
-/// A Q8_0 block: f16 scale, then 32 signed bytes; element = scale·byte in f32.
-pub fn q8_0(block: &[u8], mut out: impl FnMut(f32)) {
-    let scale = read_f16([block[0], block[1]]).to_f32();
-    block[2..].iter().for_each(|&byte| out(scale * f32::from(byte as i8)));
 }
 
 /// A byte or code that is not a trit: where in the block, and what stands there.
@@ -102,6 +96,18 @@ pub fn to_tq1_0(trits: &[i8; TRITS_A_BLOCK], scale: f16) -> Vec<u8> {
     }
     block.extend(scale.to_le_bytes());
     block
+}
+
+/// A whole I2_S tensor of rows of a multiple of 128 trits, as bitnet.cpp packs it for x86: of 128 elements, element 32p + i
+/// stands plus 1 in bits 6 - 2p, 7 - 2p of byte i; behind all blocks the f32 scale, padded to 32 bytes.
+pub fn to_i2_s(trits: &[i8], scale: f32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(trits.len() / 4 + 32);
+    for block in trits.as_chunks::<128>().0 {
+        out.extend((0..32).map(|i| (0..4).fold(0, |byte, plane| byte << 2 | (block[32 * plane + i] + 1) as u8)));
+    }
+    out.extend(scale.to_le_bytes());
+    out.resize(out.len() + 28, 0);
+    out
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! GGUF version 3, read by memory map or from a byte slice: metadata, tensor directory, tensor bytes.
+//! GGUF versions 2 and 3, read by memory map or from byte slices: metadata, tensor directory, tensor bytes.
 //!
-//! In: a file. Out: [`Gguf`], a checked directory that borrows everything from the file's bytes, so a parse holds
+//! In: a file, or all files of a split model. Out: [`Gguf`], a checked directory that borrows everything from the file's bytes, so a parse holds
 //! a few words for each entry and copies nothing. Every count and length is compared with the bytes that remain
 //! before anything is allocated; tensors must be aligned, inside the file, and must not overlap.
 //!
@@ -9,6 +9,7 @@
 pub mod blocks;
 mod cursor;
 mod parse;
+mod split;
 mod tensor;
 mod value;
 mod write;
@@ -23,52 +24,66 @@ use super::error::{ModelError, Refusal};
 
 /// First four bytes of every GGUF file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
-/// The one version that is read and written.
+/// The version that is written.
 pub const VERSION: u32 = 3;
+/// The versions that are read: 3 added nothing but big-endian files.
+const VERSIONS_READ: [u32; 2] = [2, 3];
 /// Alignment of the data section and of each tensor where the file names none.
 pub const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// A GGUF file mapped into memory. It must not be changed while mapped.
+/// A model's GGUF files mapped into memory: one, or all parts of a split model. They must not be changed while mapped.
 #[derive(Debug)]
 pub struct GgufFile {
-    map: memmap2::Mmap,
+    maps: Vec<memmap2::Mmap>,
     path: PathBuf,
 }
 
 impl GgufFile {
-    /// Maps the file at `path`; nothing is read yet.
+    /// Maps the file at `path` (and, where its name is `…-00001-of-0000N.gguf`, the other parts beside it); nothing is
+    /// read yet.
     ///
     /// # Errors
-    /// [`ModelError::Io`] if the file cannot be opened or mapped.
+    /// [`ModelError::Io`] if a file cannot be opened or mapped.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy: "give the path of a readable GGUF file" };
-        let file = std::fs::File::open(path).map_err(fail)?;
-        if file.metadata().map_err(fail)?.is_dir() {
-            return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-        }
-        // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
-        // whoever truncates it gets the bus error that every memory-mapped reader gets.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-        Ok(Self { map, path: path.to_owned() })
+        let maps = split::paths(path).iter().map(|part| map(part, part == path)).collect::<Result<_, _>>()?;
+        Ok(Self { maps, path: path.to_owned() })
     }
 
     /// Reads the directory.
     ///
     /// # Errors
-    /// As [`Gguf::parse`].
+    /// As [`Gguf::parse`]; parts that do not belong together are refused.
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
-        Gguf::parse(&self.map)
+        Gguf::parse_parts(&self.maps.iter().map(|map| &map[..]).collect::<Vec<_>>())
     }
 
-    /// All bytes of the file.
+    /// All bytes of the file; of a split model, those of its first part.
     pub fn bytes(&self) -> &[u8] {
-        &self.map
+        &self.maps[0]
+    }
+
+    /// Bytes of all files together.
+    pub fn total_bytes(&self) -> u64 {
+        self.maps.iter().map(|map| map.len() as u64).sum()
     }
 
     /// Where the file lies.
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Maps one file; `named` if it is the one that was asked for.
+fn map(path: &Path, named: bool) -> Result<memmap2::Mmap, ModelError> {
+    let remedy = if named { "give the path of a readable GGUF file" } else { "put all parts of the split model into one folder" };
+    let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy };
+    let file = std::fs::File::open(path).map_err(fail)?;
+    if file.metadata().map_err(fail)?.is_dir() {
+        return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+    }
+    // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
+    // whoever truncates it gets the bus error that every memory-mapped reader gets.
+    unsafe { memmap2::Mmap::map(&file) }.map_err(fail)
 }
 
 /// The directory of one GGUF file, borrowed from its bytes.
@@ -79,7 +94,8 @@ pub struct Gguf<'a> {
     /// Positions in `metadata` and `tensors` in the order of key and name, for look-up.
     metadata_order: Vec<u32>,
     tensor_order: Vec<u32>,
-    data: &'a [u8],
+    /// Data section of each part; one, but for split models.
+    data: Vec<&'a [u8]>,
     metadata_bytes: usize,
     alignment: u64,
 }
@@ -92,6 +108,17 @@ impl<'a> Gguf<'a> {
     /// format: see [`Refusal`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
         parse::parse(bytes)
+    }
+
+    /// As [`Gguf::parse`], from all parts of a split model in order; the metadata are those of the first.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`], and [`Refusal::Contradiction`] where the parts are not those of one model.
+    ///
+    /// # Panics
+    /// If there is no part (a mistake of the caller).
+    pub fn parse_parts(parts: &[&'a [u8]]) -> Result<Self, ModelError> {
+        split::parse_parts(parts)
     }
 
     /// Metadata in the order of the file.
@@ -140,9 +167,9 @@ impl<'a> Gguf<'a> {
 
     /// The stored bytes of one of this file's tensors.
     pub fn tensor_bytes(&self, tensor: &TensorInfo<'a>) -> &'a [u8] {
-        // `parse` checked that offset + length lies inside the data section.
+        // `parse` checked that offset + length lies inside the data section of its part.
         let start = tensor.offset as usize;
-        &self.data[start..start + tensor.stored_bytes as usize]
+        &self.data[tensor.part as usize][start..start + tensor.stored_bytes as usize]
     }
 
     /// An unsigned integer under `key`, or `None` if the key is absent.

@@ -2,9 +2,9 @@
 //! Peak heap is a few words an entry, each list allocated once after its count was checked.
 
 use super::cursor::Cursor;
-use super::tensor::{MOST_DIMENSIONS, TensorInfo, TensorType, known_name};
+use super::tensor::{MOST_DIMENSIONS, TensorInfo, TensorType, unread_type};
 use super::value::Value;
-use super::{DEFAULT_ALIGNMENT, Gguf, MAGIC, VERSION};
+use super::{DEFAULT_ALIGNMENT, Gguf, MAGIC, VERSIONS_READ};
 use crate::model::error::{ModelError, Refusal, shown};
 
 /// Least bytes of a metadata entry: key length, one byte of key, type, one byte of value.
@@ -43,15 +43,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Gguf<'_>, ModelError> {
     for _ in 0..tensor_count {
         tensors.push(read_tensor(&mut cursor)?);
     }
-    let tensor_order = sorted_unique(tensors.len(), |i| tensors[i].name, "tensor name")?;
+    let tensor_order = tensor_order(&tensors)?;
 
     let metadata_bytes = cursor.position();
-    let mut file = Gguf { metadata, tensors, metadata_order, tensor_order, data: &[], metadata_bytes, alignment: DEFAULT_ALIGNMENT };
+    let mut file = Gguf { metadata, tensors, metadata_order, tensor_order, data: vec![&[]], metadata_bytes, alignment: DEFAULT_ALIGNMENT };
     file.alignment = alignment(&file)?;
     let padding = (metadata_bytes as u64).next_multiple_of(file.alignment) - metadata_bytes as u64;
     if !file.tensors.is_empty() {
         cursor.take(padding, || "padding before the tensor data".into())?;
-        file.data = cursor.take(cursor.left() as u64, || "tensor data".into())?;
+        file.data[0] = cursor.take(cursor.left() as u64, || "tensor data".into())?;
     }
     check_layout(&file)?;
     Ok(file)
@@ -65,11 +65,11 @@ fn check_header(cursor: &mut Cursor<'_>) -> Result<(), ModelError> {
         return Err(ModelError::refused(Refusal::Format, "magic number", "'GGUF'", found, remedy));
     }
     let version = cursor.u32(|| "version".into())?;
-    if version != VERSION {
-        let big_endian = version.swap_bytes() == VERSION;
+    if !VERSIONS_READ.contains(&version) {
+        let big_endian = VERSIONS_READ.contains(&version.swap_bytes());
         let found = if big_endian { "a big-endian file".to_owned() } else { version.to_string() };
         let remedy = "convert the model with a current tool, little-endian";
-        return Err(ModelError::refused(Refusal::Format, "GGUF version", VERSION.to_string(), found, remedy));
+        return Err(ModelError::refused(Refusal::Format, "GGUF version", "2 or 3", found, remedy));
     }
     Ok(())
 }
@@ -112,10 +112,9 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
     }
     let number = cursor.u32(|| item("type"))?;
     let kind = TensorType::from_number(number).ok_or_else(|| {
-        let expected = "one of F32, F16, Q8_0, TQ1_0, TQ2_0";
-        let found = format!("{number} ({})", known_name(number));
-        let remedy = "convert the model to one of these types (ternary weights: TQ1_0 or TQ2_0)";
-        ModelError::refused(Refusal::Type, item("type"), expected, found, remedy)
+        let (name, remedy) = unread_type(number);
+        let expected = format!("one of {}", TensorType::names());
+        ModelError::refused(Refusal::Type, item("type"), expected, format!("{number} ({name})"), remedy)
     })?;
     let offset = cursor.u64(|| item("offset"))?;
     if !sizes[0].is_multiple_of(kind.block_elements()) {
@@ -126,12 +125,20 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
     let stored_bytes = sizes
         .iter()
         .try_fold(1u64, |product, &size| product.checked_mul(size))
-        .and_then(|elements| (elements / kind.block_elements()).checked_mul(kind.block_bytes()))
+        .and_then(|elements| kind.stored_bytes(elements))
         .ok_or_else(|| {
             let found = format!("{sizes:?}");
             ModelError::refused(Refusal::Bounds, item("sizes"), "fewer than 2^64 bytes", found, DAMAGED)
         })?;
-    Ok(TensorInfo { name, kind, sizes, dimensions, offset, stored_bytes })
+    Ok(TensorInfo { name, kind, sizes, dimensions, offset, stored_bytes, part: 0 })
+}
+
+/// Positions of tensors in the order of their names.
+///
+/// # Errors
+/// [`Refusal::Duplicate`] for a name that occurs twice.
+pub(super) fn tensor_order(tensors: &[TensorInfo<'_>]) -> Result<Vec<u32>, ModelError> {
+    sorted_unique(tensors.len(), |i| tensors[i].name, "tensor name")
 }
 
 /// Positions in the order of their names; refuses a name that occurs twice.
@@ -162,7 +169,7 @@ fn alignment(file: &Gguf<'_>) -> Result<u64, ModelError> {
 
 /// Every tensor aligned, inside the data section, and apart from all others.
 fn check_layout(file: &Gguf<'_>) -> Result<(), ModelError> {
-    let data_bytes = file.data.len() as u64;
+    let data_bytes = file.data[0].len() as u64;
     for tensor in &file.tensors {
         let item = || format!("tensor '{}'", shown(tensor.name));
         if !tensor.offset.is_multiple_of(file.alignment) {

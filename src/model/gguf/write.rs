@@ -73,7 +73,7 @@ impl GgufWriter {
     /// If the number of bytes does not belong to the sizes and the type (a mistake of the caller).
     pub fn tensor(&mut self, name: &str, kind: TensorType, sizes: &[u64], stored: &[u8]) -> &mut Self {
         let elements: u64 = sizes.iter().product();
-        assert_eq!(stored.len() as u64 * kind.block_elements(), elements * kind.block_bytes(), "bytes of {name}");
+        assert_eq!(Some(stored.len() as u64), kind.stored_bytes(elements), "bytes of {name}");
         self.data.resize(self.data.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
         self.tensor_count += 1;
         let out = &mut self.directory;

@@ -14,7 +14,8 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
-use super::error::{ModelError, Refusal};
+use super::error::ModelError;
+use super::tokens;
 use super::weights::{Layer, Model};
 pub use loss::{DocumentLoss, arg_max, mean_loss, negative_log_likelihood};
 pub use observer::{Observer, Place, Stage, Values};
@@ -97,7 +98,7 @@ impl<'m, F: Real> Judge<'m, F> {
     /// Logits (tokens x vocabulary) of `tokens`, which follow the positions in `cache` and are added to it.
     ///
     /// # Errors
-    /// [`Refusal::Vocabulary`] for an unknown id or no id, [`Refusal::Bounds`] beyond the context.
+    /// [`Refusal::Vocabulary`](super::error::Refusal) for an unknown id or no id, `Refusal::Bounds` beyond the context.
     pub fn forward(&self, tokens: &[u32], cache: &mut KvCache<F>, observer: &mut impl Observer<F>) -> Result<Rows<F>, ModelError> {
         self.check_tokens(tokens, cache)?;
         let mut x = self.embed(tokens);
@@ -128,22 +129,7 @@ impl<'m, F: Real> Judge<'m, F> {
 
     fn check_tokens(&self, tokens: &[u32], cache: &KvCache<F>) -> Result<(), ModelError> {
         let shape = &self.model.shape;
-        if tokens.is_empty() {
-            let remedy = "give at least one id, e.g. the model's BOS";
-            return Err(ModelError::refused(Refusal::Vocabulary, "token ids", "one or more", "none", remedy));
-        }
-        if let Some(id) = tokens.iter().find(|&&id| id as usize >= shape.vocab) {
-            let expected = format!("below the vocabulary's {}", shape.vocab);
-            let remedy = "use ids of this model's vocabulary";
-            return Err(ModelError::refused(Refusal::Vocabulary, "token id", expected, id.to_string(), remedy));
-        }
-        let positions = self.cached(cache) + tokens.len();
-        if positions > shape.context {
-            let expected = format!("at most {}", shape.context);
-            let remedy = "shorten the prompt, or generate fewer tokens";
-            return Err(ModelError::refused(Refusal::Bounds, "positions of the context", expected, positions.to_string(), remedy));
-        }
-        Ok(())
+        tokens::check(tokens, self.cached(cache), shape.vocab, shape.context)
     }
 
     /// The residual stream before the first layer. Ids must be in the vocabulary.

@@ -1,0 +1,76 @@
+//! Attention of one query head over the cache. In: a query, the layer's keys and values. Out: the mix of values, f32.
+//!
+//! As llama.cpp's CPU back end does it with its default f16 cache: the query is rounded to f16; positions are taken in
+//! order with a running maximum; the mix is kept in f16 and rounded after every position. Sums of products are f64 here,
+//! so only their order is not llama.cpp's. The judge has no rounding and takes the softmax of all positions at once.
+
+use half::f16;
+
+use super::cache::LayerCache;
+use crate::model::quant::product_dot;
+
+/// Where a query head looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'c> {
+    /// The layer's keys and values.
+    pub cache: &'c LayerCache,
+    /// Elements of a row of the cache.
+    pub kv_dim: usize,
+    /// First element of the key/value head in a row.
+    pub first: usize,
+    /// Positions that are looked at, from 0.
+    pub positions: usize,
+    /// Factor of the scores.
+    pub scale: f32,
+}
+
+fn round_f16(x: f32) -> f32 {
+    f16::from_f32(x).to_f32()
+}
+
+impl View<'_> {
+    /// As llama.cpp.
+    pub fn mix_f16(&self, query: &[f32]) -> Vec<f32> {
+        let query: Vec<f32> = query.iter().map(|&v| round_f16(v)).collect();
+        let mut row = vec![0.0; query.len()];
+        let mut mix = vec![0.0; query.len()];
+        let (mut most, mut sum) = (f32::NEG_INFINITY, 0.0);
+        for position in 0..self.positions {
+            let at = position * self.kv_dim + self.first;
+            self.cache.keys.read(at, &mut row);
+            let score = product_dot(&row, &query) as f32 * self.scale;
+            let (mut shrink, mut weight) = (1.0, 1.0);
+            if score > most {
+                shrink = (most - score).exp();
+                most = score;
+                mix.iter_mut().for_each(|v| *v = round_f16(*v * shrink));
+            } else {
+                weight = (score - most).exp();
+            }
+            self.cache.values.read(at, &mut row);
+            mix.iter_mut().zip(&row).for_each(|(mix, &value)| *mix = round_f16(value.mul_add(weight, *mix)));
+            sum = sum * shrink + weight;
+        }
+        let inverse = 1.0 / sum;
+        mix.iter().map(|v| v * inverse).collect()
+    }
+
+    /// As the definition says, in f64.
+    pub fn mix_exact(&self, query: &[f32]) -> Vec<f32> {
+        let mut row = vec![0.0; query.len()];
+        let mut scores = Vec::with_capacity(self.positions);
+        for position in 0..self.positions {
+            self.cache.keys.read(position * self.kv_dim + self.first, &mut row);
+            scores.push(product_dot(&row, query) * f64::from(self.scale));
+        }
+        let most = scores.iter().fold(f64::NEG_INFINITY, |most, &score| most.max(score));
+        let powers: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        let mut mix = vec![0.0f64; query.len()];
+        for (position, power) in powers.iter().enumerate() {
+            self.cache.values.read(position * self.kv_dim + self.first, &mut row);
+            mix.iter_mut().zip(&row).for_each(|(mix, &value)| *mix += power / sum * f64::from(value));
+        }
+        mix.into_iter().map(|v| v as f32).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! Stored weights to numbers, and products with them. In: rows of a tensor as the file stores them (they stay in the
+//! memory map), activations in f32. Out: f32 rows, or the products `weight · x` in the arithmetic of llama.cpp's CPU
+//! back end (activations quantised as the weight's type demands, integer sums inside a block) or in plain floats.
+//!
+//! Every type but the floats is a sequence of blocks: integer codes, one float scale, and for some an integer scale and
+//! minimum a group of elements: `value = (scale · group_scale) · code - (min · group_min)`, in f32 in this order. One
+//! decoder of codes ([`codes::Codes`]) serves both the values and the products.
+//!
+//! Source: ggml's `ggml-common.h` and `ggml-quants.c` (layouts), `arch/x86/quants.c` (rounding of activations);
+//! bitnet.cpp's `ggml-bitnet-mad.cpp` (I2_S). Values are bit-equal to PyPI `gguf` 0.19 (`tests/quant.rs`).
+
+mod activation;
+mod codes;
+mod k_codes;
+mod product;
+mod ternary_codes;
+
+use half::{bf16, f16};
+
+use super::error::{ModelError, Refusal, shown};
+use super::gguf::{Gguf, TensorInfo, TensorType};
+pub use activation::{Q8Block32, Q8Block256};
+pub use codes::{BLOCK_MOST, Codes};
+pub(super) use product::dot as product_dot;
+pub use product::{Arithmetic, multiply};
+
+/// A stored matrix, borrowed from the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// Storage type.
+    pub kind: TensorType,
+    /// Rows: outputs of a linear layer.
+    pub rows: usize,
+    /// Elements of a row: inputs of a linear layer.
+    pub cols: usize,
+    stored: &'a [u8],
+    /// Scale of all values that stands behind an I2_S tensor; 1 for all other types.
+    scale: f32,
+}
+
+impl<'a> Matrix<'a> {
+    /// The whole of a tensor; dimensions beyond the second lengthen the list of rows.
+    ///
+    /// # Errors
+    /// [`Refusal::Bounds`] for an I2_S tensor whose scale is not finite.
+    pub fn new(file: &Gguf<'a>, tensor: &TensorInfo<'a>) -> Result<Self, ModelError> {
+        let bytes = file.tensor_bytes(tensor);
+        let (stored, trailer) = bytes.split_at(bytes.len() - tensor.kind.trailer_bytes() as usize);
+        let scale = trailer.first_chunk().map_or(1.0, |scale| f32::from_le_bytes(*scale));
+        if !scale.is_finite() {
+            let item = format!("scale of tensor '{}'", shown(tensor.name));
+            let remedy = "the weights are damaged: fetch or convert the model again";
+            return Err(ModelError::refused(Refusal::Bounds, item, "a finite number", scale.to_string(), remedy));
+        }
+        let cols = tensor.columns() as usize;
+        Ok(Self { kind: tensor.kind, rows: (tensor.elements() / tensor.columns()) as usize, cols, stored, scale })
+    }
+
+    /// Part `index` of `count` equal parts, rows that follow each other (an expert of a tensor that holds all).
+    pub fn part(&self, index: usize, count: usize) -> Self {
+        let (rows, bytes) = (self.rows / count, self.stored.len() / count);
+        Self { rows, stored: &self.stored[index * bytes..(index + 1) * bytes], ..*self }
+    }
+
+    /// Bytes that the matrix takes in the file, without an I2_S tensor's trailer.
+    pub fn stored_bytes(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// The values of one row, `cols` of them, in order.
+    pub fn row_values(&self, row: usize, out: &mut Vec<f32>) {
+        out.clear();
+        let stored = self.row(row);
+        match self.kind {
+            TensorType::F32 => out.extend(stored.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word))),
+            TensorType::F16 => out.extend(stored.as_chunks().0.iter().map(|&word| f16::from_le_bytes(word).to_f32())),
+            TensorType::Bf16 => out.extend(stored.as_chunks().0.iter().map(|&word| bf16::from_le_bytes(word).to_f32())),
+            _ => {
+                let mut codes = Codes::new();
+                for block in self.row_blocks(row) {
+                    codes.read(self.kind, block);
+                    codes.scale *= self.scale;
+                    codes.values(self.kind.block_elements() as usize, out);
+                }
+            }
+        }
+    }
+
+    /// Gives each value, row by row, to `out`.
+    pub fn for_each_value(&self, mut out: impl FnMut(f32)) {
+        let mut values = Vec::with_capacity(self.cols);
+        for row in 0..self.rows {
+            self.row_values(row, &mut values);
+            values.iter().for_each(|&value| out(value));
+        }
+    }
+
+    /// The stored bytes of one row.
+    fn row(&self, row: usize) -> &'a [u8] {
+        let bytes = self.stored.len() / self.rows;
+        &self.stored[row * bytes..(row + 1) * bytes]
+    }
+
+    fn row_blocks(&self, row: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        self.row(row).chunks_exact(self.kind.block_bytes() as usize)
+    }
+}
