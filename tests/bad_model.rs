@@ -245,8 +245,14 @@ fn tokenizers_that_cannot_be_used() {
         let parts = parts.set("tokenizer.ggml.scores", Metadata::Floats(scores));
         tokenizer(&parts.set("tokenizer.ggml.token_type", Metadata::Ints(kinds)))
     };
+    let merges = |pre: &str, list: &[&[u8]]| {
+        let parts = parts().set("tokenizer.ggml.tokens", texts(&[b"a", b"b", b"ab"]));
+        let parts = parts.without_key("tokenizer.ggml.scores").without_key("tokenizer.ggml.token_type");
+        let parts = parts.set("tokenizer.ggml.model", Metadata::Text("gpt2".into()));
+        tokenizer(&parts.set("tokenizer.ggml.pre", Metadata::Text(pre.into())).set("tokenizer.ggml.merges", texts(list)))
+    };
     let found = messages(vec![
-        ("another kind", with("model", Metadata::Text("gpt2".into()))),
+        ("another kind", with("model", Metadata::Text("bert".into()))),
         ("none", tokenizer(&parts().without_key("tokenizer.ggml.model"))),
         ("no scores", tokenizer(&parts().without_key("tokenizer.ggml.scores"))),
         ("tokens of another type", with("tokens", Metadata::Ints(vec![1]))),
@@ -257,6 +263,13 @@ fn tokenizers_that_cannot_be_used() {
         ("a token that is no text", tiny(&[b"a", b"\xff"], vec![0.0; 2], vec![1, 1])),
         ("a byte token without byte", tiny(&[b"a", b"<0x0>"], vec![0.0; 2], vec![1, 6])),
         ("BOS outside the vocabulary", with("bos_token_id", Metadata::U32(300))),
+        ("two tokens with one text", tiny(&[b"a", b"b", b"a"], vec![0.0; 3], vec![1; 3])),
+        ("byte-level without merges", with("model", Metadata::Text("gpt2".into()))),
+        ("an unknown pre-tokenizer", merges("qwen3", &[b"a b"])),
+        ("a merge of an unknown token", merges("qwen2", &[b"a b", b"a c"])),
+        ("a merge to an unknown token", merges("qwen2", &[b"b a"])),
+        ("a merge without space", merges("qwen2", &[b"ab"])),
+        ("a merge that is no text", merges("qwen2", &[b"a \xff"])),
     ]);
     insta::assert_snapshot!(found);
 }

@@ -113,6 +113,7 @@ fn peak_heap_of_a_parse_is_at_most_four_times_the_metadata_and_16_mib() {
     let path = embedded("stories3m.tq1_0.gguf");
     let mut paths = vec![(path, 14298)];
     paths.extend(test_data("vocab/ggml-vocab-llama-spm.gguf").map(|path| (path, 723_869)));
+    paths.extend(test_data("vocab/ggml-vocab-gpt-2.gguf").map(|path| (path, 1_766_807)));
     for (path, metadata_bytes) in paths {
         let file = GgufFile::open(&path).unwrap();
         check(path.file_name().unwrap().to_str().unwrap(), file.bytes(), metadata_bytes);
