@@ -25,12 +25,48 @@
 #define TRITFORGE_IMG_NUM_HASH_HI  0x050u /* bits 63:32 */
 #define TRITFORGE_SNAPSHOT         0x054u /* any write copies all counters at once into the readable copies */
 #define TRITFORGE_PT_INDEX         0x058u /* page table index: slot x CTX/16 + block */
-#define TRITFORGE_PT_ENTRY         0x05cu /* writes super-word offset of that page; writes refused (SLVERR): soft reset */
+#define TRITFORGE_PT_ENTRY         0x05cu /* writes super-word offset of page PT_INDEX; refused where that is beyond the table; writes refused (SLVERR): soft reset */
 #define TRITFORGE_PORT_SEL         0x060u /* memory port that PORT_BASE and PORT_BEATS address; beyond the last port they read 0 and writes are refused */
 #define TRITFORGE_PORT_BASE_LO     0x064u /* base byte address of the selected port, bits 31:0; a multiple of 4096; writes refused (SLVERR): busy, soft reset */
 #define TRITFORGE_PORT_BASE_HI     0x068u /* bits 63:32; writes refused (SLVERR): busy, soft reset */
 #define TRITFORGE_PORT_BEATS_LO    0x06cu /* read beats accepted by the selected port at the snapshot, bits 31:0 */
 #define TRITFORGE_PORT_BEATS_HI    0x070u /* bits 63:32 */
+
+/* fields: low bit, width */
+#define TRITFORGE_CAPS0_LANES_LSB   0u /* lanes */
+#define TRITFORGE_CAPS0_LANES_WIDTH 16u
+#define TRITFORGE_CAPS0_BATCH_LSB   16u /* batch */
+#define TRITFORGE_CAPS0_BATCH_WIDTH 5u
+#define TRITFORGE_CAPS0_VEC_LSB   21u /* vec */
+#define TRITFORGE_CAPS0_VEC_WIDTH 5u
+#define TRITFORGE_CAPS0_KV_BITS_LSB   26u /* KV bits */
+#define TRITFORGE_CAPS0_KV_BITS_WIDTH 4u
+#define TRITFORGE_CAPS0_TWO_BIT_LSB   30u /* 1 = two-bit weights */
+#define TRITFORGE_CAPS0_TWO_BIT_WIDTH 1u
+#define TRITFORGE_CAPS1_PORTS_LSB   0u /* ports */
+#define TRITFORGE_CAPS1_PORTS_WIDTH 6u
+#define TRITFORGE_CAPS1_PORT_BITS_LSB   6u /* port bits */
+#define TRITFORGE_CAPS1_PORT_BITS_WIDTH 10u
+#define TRITFORGE_CAPS1_CONTEXT_LSB   16u /* context */
+#define TRITFORGE_CAPS1_CONTEXT_WIDTH 16u
+#define TRITFORGE_CONTROL_SOFT_RESET_LSB   0u /* soft reset: stops the masters, drains them, resets the core; clears the error */
+#define TRITFORGE_CONTROL_SOFT_RESET_WIDTH 1u
+#define TRITFORGE_STATUS_BUSY_LSB   0u /* busy */
+#define TRITFORGE_STATUS_BUSY_WIDTH 1u
+#define TRITFORGE_STATUS_ERROR_LSB   1u /* error */
+#define TRITFORGE_STATUS_ERROR_WIDTH 1u
+#define TRITFORGE_STATUS_SOFT_RESET_LSB   2u /* soft reset in progress */
+#define TRITFORGE_STATUS_SOFT_RESET_WIDTH 1u
+#define TRITFORGE_ERR_CODE_CODE_LSB   0u /* code */
+#define TRITFORGE_ERR_CODE_CODE_WIDTH 8u
+#define TRITFORGE_ERR_CODE_PORT_LSB   8u /* port */
+#define TRITFORGE_ERR_CODE_PORT_WIDTH 5u
+#define TRITFORGE_IRQ_STATUS_IDLE_LSB   0u /* the control became idle */
+#define TRITFORGE_IRQ_STATUS_IDLE_WIDTH 1u
+#define TRITFORGE_IRQ_STATUS_ERROR_LSB   1u /* an error was recorded */
+#define TRITFORGE_IRQ_STATUS_ERROR_WIDTH 1u
+#define TRITFORGE_DOORBELL_COUNT_LSB   0u /* number of descriptors to run from DESC_PTR; 0 is refused */
+#define TRITFORGE_DOORBELL_COUNT_WIDTH 16u
 
 /* 64-bit counters: low word here, high word 4 above */
 #define TRITFORGE_COUNT_CYCLES       0x080u /* cycles in which the control was busy */
@@ -50,8 +86,8 @@
 #define TRITFORGE_ERR_WRONG_IMAGE     1u /* doorbell refused: IMG_HW_HASH or IMG_NUM_HASH differ from the hardware's; nothing was read */
 #define TRITFORGE_ERR_BAD_OPCODE      2u /* unknown opcode or descriptor version; ERR_ADDR = super-word offset of the descriptor */
 #define TRITFORGE_ERR_BAD_DESCRIPTOR  3u /* layer, slot, pos, count or a reserved bit out of range; ERR_ADDR = super-word offset of the descriptor */
-#define TRITFORGE_ERR_READ_ERROR      4u /* a read beat answered with an error counted as zero data; ERR_ADDR = byte address, ERR_CODE[12:8] = port */
-#define TRITFORGE_ERR_WRITE_ERROR     5u /* a write answered with an error; ERR_ADDR = byte address, ERR_CODE[12:8] = port */
+#define TRITFORGE_ERR_READ_ERROR      4u /* a read beat answered with an error counted as zero data; ERR_ADDR = byte address, ERR_CODE.PORT = port */
+#define TRITFORGE_ERR_WRITE_ERROR     5u /* a write answered with an error; ERR_ADDR = byte address, ERR_CODE.PORT = port */
 #define TRITFORGE_ERR_BAD_WEIGHT      6u /* illegal code in packed weights counted as zero trits; ERR_ADDR = index of the super-word in its section */
 
 /* descriptor: 64 bytes, fields as (32-bit word, low bit, width) */

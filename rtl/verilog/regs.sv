@@ -2,7 +2,7 @@
 // port bases, counters, first error, interrupt, and the reset of the core.
 //
 // A write needs all four byte strobes; an unknown address, a read-only register, a partial write or one that is refused (while
-// busy or in a soft reset, as the map says) answers SLVERR and does nothing. A write acts in the cycle after both its address
+// busy or in a soft reset, as the map says; a port or a page that is not there) answers SLVERR and does nothing. A write acts in the cycle after both its address
 // and its data are there; a read answers in the next cycle. The doorbell starts nothing (error WRONG_IMAGE) unless the image
 // hashes equal the hardware's. Soft reset: stop rises, both masters drain, then core_rst is high for RESET_CYCLES, then stop falls.
 module regs #(
@@ -14,6 +14,7 @@ module regs #(
     parameter int TWO_BIT  = 0,
     parameter int PW       = 128,
     parameter int CONTEXT  = 256,
+    parameter int PAGES    = 16,    // entries of the page table
     parameter int HW_HASH_0 = 0,    // 16 bits each, lowest first
     parameter int HW_HASH_1 = 0,
     parameter int HW_HASH_2 = 0,
@@ -96,6 +97,12 @@ module regs #(
     localparam logic [63:0] HW_HASH  = {16'(HW_HASH_3), 16'(HW_HASH_2), 16'(HW_HASH_1), 16'(HW_HASH_0)};
     localparam logic [63:0] NUM_HASH = {16'(NUM_HASH_3), 16'(NUM_HASH_2), 16'(NUM_HASH_1), 16'(NUM_HASH_0)};
 
+    localparam logic [31:0] CAPS0 = (32'(LANES) << regmap_pkg::CAPS0_LANES) | (32'(BATCH) << regmap_pkg::CAPS0_BATCH)
+                                    | (32'(VEC) << regmap_pkg::CAPS0_VEC) | (32'(KVB) << regmap_pkg::CAPS0_KV_BITS)
+                                    | (32'(TWO_BIT) << regmap_pkg::CAPS0_TWO_BIT);
+    localparam logic [31:0] CAPS1 = (32'(P) << regmap_pkg::CAPS1_PORTS) | (32'(PW) << regmap_pkg::CAPS1_PORT_BITS)
+                                    | (32'(CONTEXT) << regmap_pkg::CAPS1_CONTEXT);
+
     // ---- soft reset
     localparam logic [1:0] R_RUN = 2'd0, R_DRAIN = 2'd1, R_RESET = 2'd2;
     logic [1:0] r_q;
@@ -140,14 +147,16 @@ module regs #(
 
     wire image_ok = img_hw_q == HW_HASH && img_num_q == NUM_HASH;
     wire running  = busy || go_q;
+    wire [15:0] count = wdata_q[regmap_pkg::DOORBELL_COUNT +: 16];
     // A write that would do nothing is refused.
     wire refused  = (running && REFUSED_BUSY[word]) || (r_q != R_RUN && REFUSED_SOFT_RESET[word])
-                    || (awaddr_q == regmap_pkg::DOORBELL && wdata_q[15:0] == 16'd0)
+                    || (awaddr_q == regmap_pkg::DOORBELL && count == 16'd0)
+                    || (awaddr_q == regmap_pkg::PT_ENTRY && pt_index_q >= PAGES)
                     || ((awaddr_q == regmap_pkg::PORT_BASE_LO || awaddr_q == regmap_pkg::PORT_BASE_HI) && 32'(port_sel_q) >= P);
     wire wr       = commit && known && wfull_q && !refused;
     wire bell     = wr && awaddr_q == regmap_pkg::DOORBELL;
     wire wrong    = bell && !image_ok;
-    wire soft_reset     = wr && awaddr_q == regmap_pkg::CONTROL && wdata_q[0];
+    wire soft_reset     = wr && awaddr_q == regmap_pkg::CONTROL && wdata_q[regmap_pkg::CONTROL_SOFT_RESET];
     wire snap     = wr && awaddr_q == regmap_pkg::SNAPSHOT;
     wire clear    = core_rst;
 
@@ -194,6 +203,12 @@ module regs #(
         end
     end
 
+    // ---- interrupt: running falls after the last write was answered
+    logic [1:0] irq_set;
+    assign irq_set[regmap_pkg::IRQ_STATUS_IDLE]  = busy_q && !running && !clear;
+    assign irq_set[regmap_pkg::IRQ_STATUS_ERROR] = new_err && !err_q && !clear;
+    wire [1:0] irq_ack = (wr && awaddr_q == regmap_pkg::IRQ_STATUS) ? wdata_q[1:0] : 2'd0;
+
     // ---- read channel
     logic        rv_q, r_err_q;
     logic [31:0] rdata_q, rdata_d;
@@ -202,6 +217,9 @@ module regs #(
     assign s_rvalid  = rv_q;
     assign s_rdata   = rdata_q;
     assign s_rresp   = {r_err_q, 1'b0};
+    wire [31:0] status = (32'(running) << regmap_pkg::STATUS_BUSY) | (32'(err_q) << regmap_pkg::STATUS_ERROR)
+                         | (32'(stop) << regmap_pkg::STATUS_SOFT_RESET);
+    wire [31:0] error  = (32'(err_code_q) << regmap_pkg::ERR_CODE_CODE) | (32'(err_port_q) << regmap_pkg::ERR_CODE_PORT);
     wire [8:0] counter_word = 9'((s_araddr - regmap_pkg::COUNTER_BASE) >> 2);
     logic [63:0] sel_base, sel_beats;
     assign sel_base  = (32'(port_sel_q) < P) ? base_q[32'(port_sel_q)*64 +: 64] : 64'd0;
@@ -216,11 +234,11 @@ module regs #(
             regmap_pkg::HW_HASH_HI:      rdata_d = HW_HASH[63:32];
             regmap_pkg::NUM_HASH_LO:     rdata_d = NUM_HASH[31:0];
             regmap_pkg::NUM_HASH_HI:     rdata_d = NUM_HASH[63:32];
-            regmap_pkg::CAPS0:           rdata_d = {1'b0, TWO_BIT != 0, 4'(KVB), 5'(VEC), 5'(BATCH), 16'(LANES)};
-            regmap_pkg::CAPS1:           rdata_d = {16'(CONTEXT), 10'(PW), 6'(P)};
+            regmap_pkg::CAPS0:           rdata_d = CAPS0;
+            regmap_pkg::CAPS1:           rdata_d = CAPS1;
             regmap_pkg::CONTROL, regmap_pkg::DOORBELL, regmap_pkg::SNAPSHOT, regmap_pkg::PT_ENTRY: rdata_d = 32'd0;
-            regmap_pkg::STATUS:          rdata_d = {29'd0, r_q != R_RUN, err_q, running};
-            regmap_pkg::ERR_CODE:        rdata_d = {19'd0, err_port_q, err_code_q};
+            regmap_pkg::STATUS:          rdata_d = status;
+            regmap_pkg::ERR_CODE:        rdata_d = error;
             regmap_pkg::ERR_ADDR_LO:     rdata_d = err_addr_q[31:0];
             regmap_pkg::ERR_ADDR_HI:     rdata_d = err_addr_q[63:32];
             regmap_pkg::IRQ_STATUS:      rdata_d = {30'd0, irq_status_q};
@@ -351,7 +369,7 @@ module regs #(
             if (clear) go_q <= 1'b0;
             else if (bell && image_ok) begin
                 go_q <= 1'b1;
-                go_count_q <= wdata_q[15:0];
+                go_count_q <= count;
             end else if (go_ready) go_q <= 1'b0;
             if (clear) begin
                 ptw_q <= 1'b0;
@@ -375,7 +393,7 @@ module regs #(
                     if (r_count_q == 3'(regmap_pkg::RESET_CYCLES - 1)) r_q <= R_RUN;
                 end
             endcase
-            // first error and interrupt; running falls after the last write was answered
+            // first error and interrupt
             busy_q <= running;
             if (clear) begin
                 err_q <= 1'b0;
@@ -388,10 +406,7 @@ module regs #(
                 err_port_q <= new_port;
                 err_addr_q <= new_addr;
             end
-            irq_status_q[0] <= (busy_q && !running && !clear)
-                               || (irq_status_q[0] && !(wr && awaddr_q == regmap_pkg::IRQ_STATUS && wdata_q[0]));
-            irq_status_q[1] <= (new_err && !err_q && !clear)
-                               || (irq_status_q[1] && !(wr && awaddr_q == regmap_pkg::IRQ_STATUS && wdata_q[1]));
+            irq_status_q <= irq_set | (irq_status_q & ~irq_ack);
         end
         if (s_awvalid && !aw_q) awaddr_q <= s_awaddr;
         if (s_wvalid && !w_q) begin

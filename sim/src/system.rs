@@ -16,7 +16,7 @@ use tritforge_spec::{
     descriptor::{self, Descriptor, ErrorCode},
     hw::Hw,
     image::{Image, Layout},
-    regmap::COUNTERS,
+    regmap::{COUNTERS, ERR_CODE_CODE, ERR_CODE_PORT},
     top::Params,
 };
 
@@ -261,9 +261,14 @@ impl System {
         }
         let values: Vec<u32> = self.bench.results.drain(..).filter_map(|o| o.value()).collect();
         let [code, low, high] = values[..] else { unreachable!("every read of a run that ended gave a value") };
-        let meaning = meaning(code & 0xff);
-        debug_assert_ne!(code & 0xff, ErrorCode::None as u32);
-        RunError::Hardware { code: code as u8, port: (code >> 8 & 31) as u8, addr: u64::from(low) | u64::from(high) << 32, meaning }
+        let meaning = meaning(ERR_CODE_CODE.get(code));
+        debug_assert_ne!(ERR_CODE_CODE.get(code), ErrorCode::None as u32);
+        RunError::Hardware {
+            code: ERR_CODE_CODE.get(code) as u8,
+            port: ERR_CODE_PORT.get(code) as u8,
+            addr: u64::from(low) | u64::from(high) << 32,
+            meaning,
+        }
     }
 
     /// The hardware's own counters, by name, since reset: of what ran in step mode.

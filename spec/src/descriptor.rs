@@ -145,9 +145,9 @@ pub const ERROR_CODES: &[(ErrorCode, &str, &str)] = &[
     (
         ErrorCode::ReadError,
         "READ_ERROR",
-        "a read beat answered with an error counted as zero data; ERR_ADDR = byte address, ERR_CODE[12:8] = port",
+        "a read beat answered with an error counted as zero data; ERR_ADDR = byte address, ERR_CODE.PORT = port",
     ),
-    (ErrorCode::WriteError, "WRITE_ERROR", "a write answered with an error; ERR_ADDR = byte address, ERR_CODE[12:8] = port"),
+    (ErrorCode::WriteError, "WRITE_ERROR", "a write answered with an error; ERR_ADDR = byte address, ERR_CODE.PORT = port"),
     (
         ErrorCode::BadWeight,
         "BAD_WEIGHT",

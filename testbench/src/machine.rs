@@ -20,6 +20,7 @@ use tritforge_spec::{
     descriptor::Descriptor,
     hw::Hw,
     image::{Image, Layout},
+    regmap::{CONTROL_SOFT_RESET, IRQ_ALL},
     stall::hash,
     top::Params,
 };
@@ -151,7 +152,7 @@ fn operations(hw: &Hw, job: &Job, conditions: &Conditions) -> Vec<Op> {
             // The pass is begun, broken off at a random cycle, and then run from its start.
             let cycles = 1 + hash(conditions.seed, 9, i as u64) % 4000;
             ops.extend(run.iter().take_while(|op| **op != Op::WaitIrq).filter(|op| **op != Op::Mark).cloned());
-            ops.extend([Op::Wait(cycles), Op::Write("CONTROL", 1), Op::WaitIdle, Op::Write("IRQ_STATUS", 3)]);
+            ops.extend([Op::Wait(cycles), Op::Write("CONTROL", CONTROL_SOFT_RESET.mask()), Op::WaitIdle, Op::Write("IRQ_STATUS", IRQ_ALL)]);
         }
         ops.extend(run);
     }

@@ -154,7 +154,8 @@ fn a_write_that_would_do_nothing_is_refused_and_leaves_no_trace() {
     for case in Case::all() {
         for (busy, soft_reset, refused) in states {
             let mut ops = vec![write("PORT_SEL", 2), write("CONTROL", u32::from(soft_reset))];
-            ops.extend(names.iter().map(|name| write(name, 0x5a5a_5a5a)));
+            let value = |name: &str| if name == "PT_INDEX" { p.pages as u32 - 1 } else { 0x5a5a_5a5a };
+            ops.extend(names.iter().map(|name| write(name, value(name))));
             ops.extend(names.iter().map(|name| Op::Read(offset(name))));
             let mut entries = 0;
             let got = answers(&rtl, &case, &ops, |_, out, i| {
@@ -170,16 +171,28 @@ fn a_write_that_would_do_nothing_is_refused_and_leaves_no_trace() {
                 let kept = match *name {
                     "DOORBELL" | "PT_ENTRY" | "SNAPSHOT" => 0,
                     "IRQ_MASK" => 2,
-                    _ => 0x5a5a_5a5a,
+                    other => value(other),
                 };
                 assert_eq!(*read, (if taken { kept } else { 0 }, 0), "{case} busy {busy} soft reset {soft_reset}: {name}");
             }
             assert_eq!(entries > 0, !soft_reset, "{case}: page table entries");
         }
     }
-    // By value: no descriptors, no such port.
-    let ops = [write("DOORBELL", 0x10000), write("PORT_SEL", p.ports as u32), write("PORT_BASE_LO", 4096), write("PORT_BASE_HI", 1)];
-    assert_eq!(answers(&rtl, &Case::plain(), &ops, |_, _, _| {}).iter().map(|a| a.1).collect::<Vec<_>>(), [2, 0, 2, 2]);
+    // By value: no descriptors, no such port, no such page (an index may be kept, an entry would be lost).
+    let pages = p.pages as u32;
+    let entry = |index| [write("PT_INDEX", index), write("PT_ENTRY", 7)];
+    let mut ops =
+        vec![write("DOORBELL", 0x10000), write("PORT_SEL", p.ports as u32), write("PORT_BASE_LO", 4096), write("PORT_BASE_HI", 1)];
+    ops.extend([entry(pages - 1), entry(pages), entry(0x10000), entry(u32::MAX), entry(0)].concat());
+    for case in Case::all() {
+        let mut entries = 0;
+        let got = answers(&rtl, &case, &ops, |_, out, _| {
+            entries += u32::from(out.ptw_valid);
+            assert!(!out.ptw_valid || [pages - 1, 0].contains(&out.ptw_index.into()), "{case}: entry of page {}", out.ptw_index);
+        });
+        assert_eq!(got.iter().map(|a| a.1).collect::<Vec<_>>(), [2, 0, 2, 2, 0, 0, 0, 2, 0, 2, 0, 2, 0, 0], "{case}");
+        assert!(entries >= 2, "{case}: the entries of pages that are there");
+    }
 }
 
 #[test]

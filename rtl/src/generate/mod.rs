@@ -46,7 +46,12 @@ pub fn c_header() -> String {
         format!("/* tritforge registers, descriptors and error codes. {NOTE} */\n#ifndef TRITFORGE_REGS_H\n#define TRITFORGE_REGS_H\n\n");
     for r in REGISTERS {
         let states = if r.refused.is_empty() { String::new() } else { format!("; writes refused (SLVERR): {}", refused(r)) };
-        let _ = writeln!(t, "#define TRITFORGE_{:<16} 0x{:03x}u /* {}{states} */", r.name, r.offset, r.doc);
+        let _ = writeln!(t, "#define TRITFORGE_{:<16} 0x{:03x}u /* {}{states} */", r.name, r.offset, r.text());
+    }
+    t.push_str("\n/* fields: low bit, width */\n");
+    for (r, f) in REGISTERS.iter().flat_map(|r| r.fields.iter().map(move |f| (r, f))) {
+        let name = format!("TRITFORGE_{}_{}", r.name, f.name);
+        let _ = writeln!(t, "#define {name}_LSB   {}u /* {} */\n#define {name}_WIDTH {}u", f.lsb, f.doc, f.width);
     }
     t.push_str("\n/* 64-bit counters: low word here, high word 4 above */\n");
     for (i, (name, doc)) in COUNTERS.iter().enumerate() {
@@ -96,11 +101,13 @@ pub fn registers_page() -> String {
     let mut t = format!(
         "# Registers (AXI4-Lite, 32-bit data, {}-bit byte addresses)\n\n{NOTE}\n\nA write must set all four strobes. An unknown address, a write to a \
          read-only register, a partial write or a refused one answers SLVERR and does nothing. Writes are refused in the states named here: busy = \
-         STATUS[0], soft reset = STATUS[2].\n\n| offset | name | access | refused in | meaning |\n|---|---|---|---|---|\n",
-        regmap::ADDR_BITS
+         STATUS[{}], soft reset = STATUS[{}].\n\n| offset | name | access | refused in | meaning |\n|---|---|---|---|---|\n",
+        regmap::ADDR_BITS,
+        regmap::STATUS_BUSY.lsb,
+        regmap::STATUS_SOFT_RESET.lsb
     );
     for r in REGISTERS {
-        let _ = writeln!(t, "| 0x{:03x} | {} | {} | {} | {} |", r.offset, r.name, access(r.access), refused(r), r.doc);
+        let _ = writeln!(t, "| 0x{:03x} | {} | {} | {} | {} |", r.offset, r.name, access(r.access), refused(r), r.text());
     }
     t.push_str("\n## Counters (64 bits; copies made by SNAPSHOT)\n\n| offset | counter | counts |\n|---|---|---|\n");
     for (i, (name, doc)) in COUNTERS.iter().enumerate() {

@@ -55,12 +55,17 @@ impl Package {
     }
 }
 
-/// `regmap_pkg.sv`: addresses, access rights, counters, error codes.
+/// `regmap_pkg.sv`: addresses, fields, access rights, counters, error codes.
 pub fn regmap() -> String {
-    let mut p = Package::new("regmap_pkg", "Register addresses, access rights and error codes.");
+    let mut p = Package::new("regmap_pkg", "Register addresses, fields, access rights and error codes.");
     for r in REGISTERS {
         p.hex(r.name, regmap::ADDR_BITS, r.offset.into());
     }
+    p.heading("Low bit of each field.");
+    for (r, f) in REGISTERS.iter().flat_map(|r| r.fields.iter().map(move |f| (r, f))) {
+        p.int(&format!("{}_{}", r.name, f.name), f.lsb);
+    }
+    p.heading("Counters, and values that stand.");
     p.hex("COUNTER_BASE", regmap::ADDR_BITS, COUNTER_BASE.into());
     p.hex("MAGIC_VALUE", 32, regmap::MAGIC.into());
     p.value("VERSION_VALUE", 32, regmap::INTERFACE_VERSION.into());

@@ -8,7 +8,10 @@ use tritforge_spec::{
     bits::Bits,
     block::regs::{Params, RESET_CYCLES, SLVERR},
     descriptor::ErrorCode,
-    regmap::{self, Access, COUNTERS, REGISTERS, Register, State},
+    regmap::{
+        self, Access, CONTROL_SOFT_RESET, COUNTERS, DOORBELL_COUNT, ERR_CODE_CODE, ERR_CODE_PORT, IRQ_ALL, IRQ_STATUS_ERROR,
+        IRQ_STATUS_IDLE, REGISTERS, Register, STATUS_BUSY, STATUS_ERROR, STATUS_SOFT_RESET, State,
+    },
 };
 
 ports! {
@@ -57,8 +60,8 @@ pub struct Regs {
     img_hw: u64,
     img_num: u64,
     port_sel: usize,
-    irq_status: u8,
-    irq_mask: u8,
+    irq_status: u32,
+    irq_mask: u32,
     go: bool,
     go_count: u16,
     was_running: bool,
@@ -102,12 +105,16 @@ impl Regs {
             "NUM_HASH_HI" => half(self.p.numerics_hash, true),
             "CAPS0" => self.p.caps0(),
             "CAPS1" => self.p.caps1(),
-            "STATUS" => u32::from(running) | u32::from(self.err.is_some()) << 1 | u32::from(self.reset != Reset::Run) << 2,
-            "ERR_CODE" => u32::from(code as u8) | u32::from(port) << 8,
+            "STATUS" => {
+                STATUS_BUSY.put(running.into())
+                    | STATUS_ERROR.put(self.err.is_some().into())
+                    | STATUS_SOFT_RESET.put((self.reset != Reset::Run).into())
+            }
+            "ERR_CODE" => ERR_CODE_CODE.put(code as u32) | ERR_CODE_PORT.put(port.into()),
             "ERR_ADDR_LO" => half(at, false),
             "ERR_ADDR_HI" => half(at, true),
-            "IRQ_STATUS" => u32::from(self.irq_status),
-            "IRQ_MASK" => u32::from(self.irq_mask),
+            "IRQ_STATUS" => self.irq_status,
+            "IRQ_MASK" => self.irq_mask,
             "DESC_PTR" => self.desc_ptr,
             "IMG_HW_HASH_LO" => half(self.img_hw, false),
             "IMG_HW_HASH_HI" => half(self.img_hw, true),
@@ -153,7 +160,8 @@ impl Regs {
         });
         state
             || match register.name {
-                "DOORBELL" => data as u16 == 0,
+                "DOORBELL" => DOORBELL_COUNT.get(data) == 0,
+                "PT_ENTRY" => self.pt_index as usize >= self.p.pages,
                 "PORT_BASE_LO" | "PORT_BASE_HI" => self.port_sel >= self.p.ports,
                 _ => false,
             }
@@ -174,7 +182,7 @@ impl Regs {
                 }
             }
             "PORT_SEL" => self.port_sel = (data & 31) as usize,
-            "IRQ_MASK" => self.irq_mask = (data & 3) as u8,
+            "IRQ_MASK" => self.irq_mask = data & IRQ_ALL,
             _ => {}
         }
     }
@@ -284,11 +292,10 @@ impl Block for Regs {
         }
 
         // Interrupt before the new state of what it watches.
-        let ack = |bit: u8| wr == Some("IRQ_STATUS") && data >> bit & 1 == 1;
+        let acked = if wr == Some("IRQ_STATUS") { data } else { 0 };
         let done = self.was_running && !running && !clear;
         let failed = error.is_some() && self.err.is_none() && !clear;
-        let bit = |set: bool, index: u8, old: u8| u8::from(set || (old >> index & 1 == 1 && !ack(index))) << index;
-        self.irq_status = bit(done, 0, self.irq_status) | bit(failed, 1, self.irq_status);
+        self.irq_status = IRQ_STATUS_IDLE.put(done.into()) | IRQ_STATUS_ERROR.put(failed.into()) | (self.irq_status & !acked);
         self.was_running = running;
         self.err = if clear { None } else { self.err.or(error) };
 
@@ -299,14 +306,14 @@ impl Block for Regs {
             self.write_plain(name, data);
         }
         if bell && image_ok {
-            (self.go, self.go_count) = (true, data as u16);
+            (self.go, self.go_count) = (true, DOORBELL_COUNT.get(data) as u16);
         }
         if clear {
             (self.go, self.ptw, self.ptr) = (false, false, false);
         }
 
         self.reset = match self.reset {
-            Reset::Run if wr == Some("CONTROL") && data & 1 == 1 => Reset::Drain,
+            Reset::Run if wr == Some("CONTROL") && CONTROL_SOFT_RESET.get(data) == 1 => Reset::Drain,
             Reset::Drain if i.read_idle && i.write_idle => Reset::Core(1),
             Reset::Core(RESET_CYCLES) => Reset::Run,
             Reset::Core(n) => Reset::Core(n + 1),

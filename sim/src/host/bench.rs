@@ -12,6 +12,7 @@ use tritforge_spec::{
     descriptor::Descriptor,
     hw::Hw,
     image::{self, Image, Layout},
+    regmap::{STATUS_BUSY, STATUS_SOFT_RESET},
 };
 
 /// Memory and host of one top.
@@ -221,7 +222,7 @@ impl Bench {
                 if out.s_rvalid && *op == Op::WaitIdle {
                     // Busy or in reset: ask again.
                     self.address_taken = false;
-                    out.s_rdata & 5 == 0
+                    out.s_rdata & (STATUS_BUSY.mask() | STATUS_SOFT_RESET.mask()) == 0
                 } else {
                     if out.s_rvalid {
                         self.results.push(Outcome::Value(out.s_rdata));

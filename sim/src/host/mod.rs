@@ -11,7 +11,7 @@ use tritforge_spec::{
     descriptor::Descriptor,
     hw::Hw,
     image::{self, Layout},
-    regmap::{COUNTER_BASE, COUNTERS, REGISTERS},
+    regmap::{COUNTER_BASE, COUNTERS, IRQ_ALL, REGISTERS},
 };
 
 /// Offset of a register by its name in the map.
@@ -86,7 +86,7 @@ pub fn setup(hw: &Hw, layout: &Layout) -> Vec<Op> {
         ops.push(Op::Write("PT_INDEX", index as u32));
         ops.push(Op::Write("PT_ENTRY", entry));
     }
-    ops.push(Op::Write("IRQ_MASK", 3));
+    ops.push(Op::Write("IRQ_MASK", IRQ_ALL));
     ops
 }
 
@@ -113,7 +113,7 @@ pub fn run_pass(layout: &Layout, descriptors: Vec<Descriptor>, x: Vec<i32>, toke
         Op::Write("DOORBELL", count),
         Op::WaitIrq,
         Op::Mark,
-        Op::Write("IRQ_STATUS", 3),
+        Op::Write("IRQ_STATUS", IRQ_ALL),
         Op::Read(offset("STATUS")),
         Op::TakeX(tokens),
     ]
@@ -127,7 +127,7 @@ pub fn run_list(first: u32, count: u32) -> [Op; 7] {
         Op::Write("DOORBELL", count),
         Op::WaitIrq,
         Op::Mark,
-        Op::Write("IRQ_STATUS", 3),
+        Op::Write("IRQ_STATUS", IRQ_ALL),
         Op::Read(offset("STATUS")),
     ]
 }

@@ -7,7 +7,7 @@ use crate::{
     memory::Violation,
     top::{In, Out, Top},
 };
-use tritforge_spec::regmap::REGISTERS;
+use tritforge_spec::regmap::{REGISTERS, STATUS_ERROR};
 
 /// Anything with the ports of the top.
 pub trait Machine {
@@ -63,7 +63,7 @@ pub struct Ran {
 impl Ran {
     /// The hardware reported an error.
     pub fn failed(&self) -> bool {
-        self.status & 2 != 0
+        STATUS_ERROR.get(self.status) != 0
     }
 }
 

@@ -3,6 +3,9 @@
 
 use super::{Contract, Port, StreamNames, axi::OFFSET_BITS, ctrl::COUNT_BITS, kvwrite::PAGE_BITS};
 use crate::hw::Hw;
+use crate::regmap::{
+    CAPS0_BATCH, CAPS0_KV_BITS, CAPS0_LANES, CAPS0_TWO_BIT, CAPS0_VEC, CAPS1_CONTEXT, CAPS1_PORT_BITS, CAPS1_PORTS, Field,
+};
 use crate::stream_names;
 
 /// AXI channel names have no underscore before the signal: `s_awvalid`.
@@ -28,6 +31,8 @@ pub struct Params {
     pub two_bit: bool,
     pub port_bits: usize,
     pub context: usize,
+    /// Entries of the page table.
+    pub pages: usize,
     pub hw_hash: u64,
     pub numerics_hash: u64,
     /// Bits of the saturation counts a cycle of `norm`, `headq`, `softmax`, `attn_out`, `resid`.
@@ -58,6 +63,7 @@ impl Params {
             two_bit: c.packing == crate::config::Packing::TwoBit,
             port_bits: c.port_bits,
             context: hw.context(),
+            pages: hw.kv().pages(),
             hw_hash,
             numerics_hash,
             sat_bits,
@@ -66,17 +72,18 @@ impl Params {
 
     /// Value of CAPS0.
     pub fn caps0(&self) -> u32 {
-        (self.lanes as u32 & 0xffff)
-            | (self.batch as u32 & 31) << 16
-            | (self.vec as u32 & 31) << 21
-            | (self.kv_bits as u32 & 15) << 26
-            | u32::from(self.two_bit) << 30
+        let fields = [(CAPS0_LANES, self.lanes), (CAPS0_BATCH, self.batch), (CAPS0_VEC, self.vec), (CAPS0_KV_BITS, self.kv_bits)].map(put);
+        fields.into_iter().sum::<u32>() | CAPS0_TWO_BIT.put(self.two_bit.into())
     }
 
     /// Value of CAPS1.
     pub fn caps1(&self) -> u32 {
-        (self.ports as u32 & 63) | (self.port_bits as u32 & 1023) << 6 | (self.context as u32 & 0xffff) << 16
+        [(CAPS1_PORTS, self.ports), (CAPS1_PORT_BITS, self.port_bits), (CAPS1_CONTEXT, self.context)].map(put).into_iter().sum()
     }
+}
+
+fn put((field, value): (Field, usize)) -> u32 {
+    field.put(value as u32)
 }
 
 impl Contract for Params {
@@ -116,6 +123,7 @@ impl Contract for Params {
             ("TWO_BIT", i64::from(self.two_bit)),
             ("PW", self.port_bits as i64),
             ("CONTEXT", self.context as i64),
+            ("PAGES", self.pages as i64),
             ("HW_HASH_0", part(self.hw_hash, 0)),
             ("HW_HASH_1", part(self.hw_hash, 1)),
             ("HW_HASH_2", part(self.hw_hash, 2)),
@@ -142,10 +150,11 @@ impl Contract for Params {
             two_bit: false,
             port_bits: 128,
             context: 256,
+            pages: 16,
             hw_hash: 0x8123_4567_89ab_cdef,
             numerics_hash: 0xfedc_ba98_7654_3210,
             sat_bits: [1, 1, 1, 1, 1],
         };
-        vec![base.clone(), Params { ports: 4, two_bit: true, sat_bits: [1, 2, 3, 3, 2], ..base }]
+        vec![base.clone(), Params { ports: 4, two_bit: true, pages: 40, sat_bits: [1, 2, 3, 3, 2], ..base }]
     }
 }
