@@ -4,6 +4,7 @@
 
 use tritforge_sim::memory::{MemConfig, Timing};
 use tritforge_sim::skip::engine::Engine;
+use tritforge_spec::descriptor::Descriptor;
 use tritforge_spec::image::Image;
 use tritforge_spec::random::Rng;
 use tritforge_spec::random_hw;
@@ -36,13 +37,25 @@ fn check(seed: u64, passes: usize) -> (u64, u64) {
         let mut list = Vec::new();
         for _ in 0..several.min(left) {
             let n = (1 + rng.below(hw.config.batch as u64) as usize).min(context - pos);
-            list.push(image.layout.descriptor(0, 0, pos, n));
+            list.push(Descriptor {
+                opcode: 1,
+                version: 1,
+                layer: 0,
+                slot: 0,
+                pos: pos as u16,
+                count: n as u8,
+                weights: image.layout.layers[0],
+                x_in: image.layout.x_in,
+                x_out: image.layout.x_out,
+            });
             // On to the next tokens, mostly; back to an earlier position now and then.
             pos = if rng.below(5) == 0 { rng.below(pos as u64 + 1) as usize } else { pos + n };
             pos %= context;
         }
         left -= list.len();
-        engine.verify(image.layout.descriptors, list);
+        if let Err(difference) = engine.verify(image.layout.descriptors, list) {
+            panic!("seed {seed}: {difference}");
+        }
         engine.rest(rng.below(60));
         if rng.below(16) == 0 {
             engine.forget();

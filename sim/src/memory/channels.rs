@@ -89,8 +89,17 @@ impl Direction {
         let to = |t: u64| rebased(t.max(now), now, then);
         self.ready_from = to(self.ready_from);
         self.beat_from = if self.queue.is_empty() { then } else { to(self.beat_from) };
+        // The oldest burst's next beat is planned. At most a beat passes a cycle, so a burst waits for those before it whenever it is due.
+        let mut earliest = then;
         for (txn, accepted) in self.queue.iter_mut().enumerate() {
-            (accepted.due, accepted.txn) = (to(accepted.due), txn as u64);
+            let beats = accepted.burst.beats() as u64;
+            accepted.txn = txn as u64;
+            (accepted.due, earliest) = if txn == 0 {
+                (then, self.beat_from + (beats - self.beat))
+            } else {
+                let due = to(accepted.due).max(earliest);
+                (due, due + beats)
+            };
         }
         self.count = self.queue.len() as u64;
         self.pace.rebase(config, now, then);

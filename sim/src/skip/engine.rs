@@ -31,6 +31,15 @@ const FOLLOWERS: usize = 4;
 #[error("the timing machine stands still")]
 pub struct Stuck;
 
+/// What [`Engine::verify`] may find.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Stuck(#[from] Stuck),
+    #[error("{0}")]
+    Differs(String),
+}
+
 /// How much of the work was saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effort {
@@ -114,21 +123,20 @@ impl Engine {
         if !self.machine.repeats() {
             return self.run_once(see);
         }
-        self.follow(see, None)
+        self.follow(see, None).map_err(|_| Stuck)
     }
 
     /// As [`Engine::run`], the machine without memory beside it.
     ///
-    /// # Panics
+    /// # Errors
     /// What is remembered is not what happens; or the machine stands still.
-    pub fn verify(&mut self, first: u32, list: Vec<Descriptor>) -> u64 {
+    pub fn verify(&mut self, first: u32, list: Vec<Descriptor>) -> Result<u64, Fault> {
         self.begin(first, list);
-        assert!(self.machine.repeats(), "nothing is remembered with random pauses");
-        let shadow = Shadow::new(&self.state, &self.outside);
-        match self.follow(&mut |_, _| {}, Some(shadow)) {
-            Ok(cycles) => cycles,
-            Err(stuck) => panic!("{stuck}"),
+        if !self.machine.repeats() {
+            return Err(Fault::Differs("nothing is remembered with random pauses".into()));
         }
+        let shadow = Shadow::new(&self.state, &self.outside);
+        self.follow(&mut |_, _| {}, Some(shadow))
     }
 
     /// Forgets all pieces and states.
@@ -150,7 +158,7 @@ impl Engine {
     }
 
     /// Goes from piece to piece until nothing is left to do.
-    fn follow(&mut self, see: &mut dyn FnMut(u64, &Summary), mut shadow: Option<Shadow>) -> Result<u64, Stuck> {
+    fn follow(&mut self, see: &mut dyn FnMut(u64, &Summary), mut shadow: Option<Shadow>) -> Result<u64, Fault> {
         if self.pieces.len() > KEPT {
             self.forget();
         }
@@ -176,7 +184,7 @@ impl Engine {
             if let Some(shadow) = &mut shadow {
                 let (summary, asks) = (piece.summary.clone(), piece.asks);
                 if let Err(difference) = shadow.follow(self, &summary, &place, asks, awake) {
-                    panic!("{difference}");
+                    return Err(Fault::Differs(difference));
                 }
             }
             let piece = &self.pieces[at];
@@ -186,7 +194,7 @@ impl Engine {
                 return Ok(cycle);
             }
             if quiet > crate::system::QUIET {
-                return Err(Stuck);
+                return Err(Stuck.into());
             }
             if piece.asks != 0 {
                 for question in questions(piece.asks) {
@@ -201,8 +209,9 @@ impl Engine {
     fn answer(&mut self, place: &mut Place, answer: &Answer) {
         let part = match answer {
             Answer::Job(_) => parts::CTRL,
-            Answer::Block(_) | Answer::Segments(_) => parts::KVREAD,
-            Answer::Segment(_) => parts::AUX,
+            Answer::Block(_) | Answer::Segments(_) | Answer::KvLeft => parts::KVREAD,
+            Answer::Segment(_) | Answer::Delivery(_) => parts::AUX,
+            Answer::Positions(_) | Answer::AttnLeft => parts::ATTN,
             Answer::Place(_) => parts::KVWRITE,
         };
         let st = &mut self.state;

@@ -213,6 +213,10 @@ impl Machine {
             Answer::Block(block) => st.kvread.block_is(block),
             Answer::Segments(segments) => st.kvread.segments_are(segments),
             Answer::Segment(segment) => st.aux.segment_is(segment),
+            Answer::Delivery(beats) => st.aux.delivery_is(beats),
+            Answer::Positions(positions) => st.attn.positions_are(positions),
+            Answer::KvLeft => st.kvread.counts(&self.kvread),
+            Answer::AttnLeft => st.attn.counts(),
             Answer::Place(place) => st.kvwrite.place_is(place),
         }
     }

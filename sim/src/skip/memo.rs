@@ -46,12 +46,13 @@ pub fn watch(st: &mut State) {
 
 /// For which values of the counters, moved by how much, a piece holds that took `st` from `start` to where it is.
 pub fn ranges(st: &mut State, start: &Counters) -> Ranges {
-    let mut r = Ranges { low: *start, span: [u32::MAX; COUNTERS], delta: [0; COUNTERS] };
+    let mut r = Ranges { low: *start, span: [u32::MAX; COUNTERS], keep: [u32::MAX; COUNTERS], delta: [0; COUNTERS] };
     counters(st).enumerate().for_each(|(i, counter)| {
         let (less, more) = counter.room();
         r.low[i] = start[i].saturating_sub(less);
         r.span[i] = start[i].saturating_add(more) - r.low[i];
-        r.delta[i] = counter.raw().wrapping_sub(start[i]);
+        r.keep[i] = if counter.is_fixed() { 0 } else { u32::MAX };
+        r.delta[i] = counter.raw().wrapping_sub(start[i] & r.keep[i]);
     });
     r
 }
@@ -62,6 +63,8 @@ pub struct Ranges {
     low: Counters,
     /// Highest above `low`.
     span: Counters,
+    /// 0 for those that become a number whatever they were.
+    keep: Counters,
     delta: Counters,
 }
 
@@ -79,8 +82,8 @@ impl Ranges {
     /// Moves them.
     #[inline(always)]
     pub fn put(&self, counters: &mut Counters) {
-        for (value, delta) in counters.iter_mut().zip(&self.delta) {
-            *value = value.wrapping_add(*delta);
+        for (value, (keep, delta)) in counters.iter_mut().zip(self.keep.iter().zip(&self.delta)) {
+            *value = (*value & keep).wrapping_add(*delta);
         }
     }
 }

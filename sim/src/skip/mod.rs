@@ -30,6 +30,13 @@ pub mod ask {
     pub const PLACE: u32 = 8;
     /// The segment that the auxiliary side of the read master begins.
     pub const SEGMENT: u32 = 16;
+    /// The length of the KV segment whose words the auxiliary side begins to deliver.
+    pub const DELIVERY: u32 = 32;
+    /// Positions of the block whose header the score/value engine took.
+    pub const POSITIONS: u32 = 64;
+    /// Words of K or V that the KV reader begins with, vectors of K or V that the score/value engine begins with: of the block's positions.
+    pub const KV_LEFT: u32 = 128;
+    pub const ATTN_LEFT: u32 = 256;
     /// Each of them.
-    pub const EACH: [u32; 5] = [JOB, BLOCK, SEGMENTS, PLACE, SEGMENT];
+    pub const EACH: [u32; 9] = [JOB, BLOCK, SEGMENTS, PLACE, SEGMENT, DELIVERY, POSITIONS, KV_LEFT, ATTN_LEFT];
 }

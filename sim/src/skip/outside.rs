@@ -23,6 +23,11 @@ pub enum Answer {
     Block(Block),
     Segments(Option<Segments>),
     Segment(Segment),
+    Delivery(u32),
+    Positions(u8),
+    /// The part knows itself.
+    KvLeft,
+    AttnLeft,
     Place(Place),
 }
 
@@ -62,11 +67,11 @@ pub struct Outside {
     first: u32,
     list: Vec<Descriptor>,
     jobs: usize,
-    blocks: Cursor,
+    /// Of the KV reader, of the score/value engine.
+    blocks: [Cursor; 2],
     segments: Cursor,
-    /// Of the segments themselves; the next one is the second of its block.
-    reads: Cursor,
-    second: bool,
+    /// Of the segments themselves, as bursts and as what is delivered; the next one is the second of its block.
+    reads: [(Cursor, bool); 2],
     /// `block` counts kinds here: K, V.
     vectors: Cursor,
 }
@@ -82,10 +87,9 @@ impl Outside {
             first: 0,
             list: Vec::new(),
             jobs: 0,
-            blocks: at,
+            blocks: [at; 2],
             segments: at,
-            reads: at,
-            second: false,
+            reads: [(at, false); 2],
             vectors: at,
         }
     }
@@ -101,7 +105,7 @@ impl Outside {
     pub fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
         let at = Cursor::default();
         (self.first, self.list, self.jobs) = (first, list, 0);
-        (self.blocks, self.segments, self.reads, self.vectors, self.second) = (at, at, at, at, false);
+        (self.blocks, self.segments, self.reads, self.vectors) = ([at; 2], at, [(at, false); 2], at);
     }
 
     /// Offset of the first descriptor modulo the burst length.
@@ -113,9 +117,13 @@ impl Outside {
     pub fn answer(&mut self, question: u32) -> Answer {
         match question {
             ask::JOB => Answer::Job(self.job()),
-            ask::BLOCK => Answer::Block(self.block()),
+            ask::BLOCK => Answer::Block(self.block(0)),
             ask::SEGMENTS => Answer::Segments(self.segments()),
-            ask::SEGMENT => Answer::Segment(self.read()),
+            ask::SEGMENT => Answer::Segment(self.read(0)),
+            ask::DELIVERY => Answer::Delivery(self.read(1).beats),
+            ask::POSITIONS => Answer::Positions(self.block(1).positions),
+            ask::KV_LEFT => Answer::KvLeft,
+            ask::ATTN_LEFT => Answer::AttnLeft,
             _ => Answer::Place(self.place()),
         }
     }
@@ -139,13 +147,13 @@ impl Outside {
         Segment { off: if cut { low as u16 } else { 0 }, beats: beats as u32 }
     }
 
-    fn block(&mut self) -> Block {
-        let at = self.blocks;
+    fn block(&mut self, side: usize) -> Block {
+        let at = self.blocks[side];
         let (pos, n, ..) = self.pass(&at);
         let blocks = pos.div_ceil(KV_BLOCK);
         let memory = at.block < blocks;
         let positions = if memory { (pos - at.block * KV_BLOCK).min(KV_BLOCK) } else { at.token + 1 };
-        let end = self.blocks.advance(blocks + 1, self.kv.kv_heads, n);
+        let end = self.blocks[side].advance(blocks + 1, self.kv.kv_heads, n);
         Block { positions: positions as u8, memory, end }
     }
 
@@ -162,27 +170,27 @@ impl Outside {
     }
 
     /// The next segment from the cache: a full block, or scales and K of the last one, or its V.
-    fn read(&mut self) -> Segment {
-        while self.reads.pass < self.list.len() && self.pass(&self.reads).0 == 0 {
-            self.reads = Cursor { pass: self.reads.pass + 1, ..Cursor::default() };
+    fn read(&mut self, side: usize) -> Segment {
+        let (mut at, second) = self.reads[side];
+        while at.pass < self.list.len() && self.pass(&at).0 == 0 {
+            at = Cursor { pass: at.pass + 1, ..Cursor::default() };
         }
-        let at = self.reads;
         let (pos, n, layer, slot) = self.pass(&at);
         let k = &self.kv;
         let page = self.pages.get(slot * k.pages_per_slot() + at.block).copied().unwrap_or_default();
         let off = page.wrapping_add(k.block_at(layer, at.head) as u32);
         let positions = pos.saturating_sub(at.block * KV_BLOCK).min(KV_BLOCK);
         let words = positions * k.vector_words();
-        let segment = match (positions == KV_BLOCK, self.second) {
+        let segment = match (positions == KV_BLOCK, second) {
             (true, _) => self.segment(off, k.block_words()),
             (_, false) => self.segment(off, k.scale_words() + words),
             (_, true) => self.segment(off.wrapping_add(k.vector_at(1, 0) as u32), words),
         };
-        self.second = positions < KV_BLOCK && !self.second;
-        if !self.second {
-            let heads = self.kv.kv_heads;
-            self.reads.advance(pos.div_ceil(KV_BLOCK), heads, n);
+        let second = positions < KV_BLOCK && !second;
+        if !second {
+            at.advance(pos.div_ceil(KV_BLOCK), k.kv_heads, n);
         }
+        self.reads[side] = (at, second);
         segment
     }
 

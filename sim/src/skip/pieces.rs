@@ -127,6 +127,8 @@ pub struct Counter {
     value: u32,
     less: u32,
     more: u32,
+    /// It became a number whatever it was before; comparisons tell nothing of that any more.
+    fixed: bool,
 }
 
 impl Default for Counter {
@@ -151,7 +153,7 @@ impl std::hash::Hash for Counter {
 
 impl Counter {
     pub fn new(value: u32) -> Self {
-        Self { value, less: u32::MAX, more: u32::MAX }
+        Self { value, less: u32::MAX, more: u32::MAX, fixed: false }
     }
     /// The number, for those who keep it beside the room that [`Counter::room`] tells of.
     #[inline(always)]
@@ -161,7 +163,7 @@ impl Counter {
     /// Forgets all comparisons.
     #[inline(always)]
     pub fn watch(&mut self) {
-        (self.less, self.more) = (u32::MAX, u32::MAX);
+        (self.less, self.more, self.fixed) = (u32::MAX, u32::MAX, false);
     }
     /// By how much it could have been less, and more, when the comparisons were made.
     #[inline(always)]
@@ -172,6 +174,9 @@ impl Counter {
     #[inline(always)]
     pub fn at_least(&mut self, n: u32) -> bool {
         let yes = self.value >= n;
+        if self.fixed {
+            return yes;
+        }
         if yes {
             self.less = self.less.min(self.value - n);
         } else {
@@ -187,13 +192,20 @@ impl Counter {
     /// The number itself, so no other would do.
     #[inline(always)]
     pub fn exact(&mut self) -> u32 {
-        (self.less, self.more) = (0, 0);
+        if !self.fixed {
+            (self.less, self.more) = (0, 0);
+        }
         self.value
     }
     /// Becomes `n` whatever it was, so from here on it does not move with what it was.
     #[inline(always)]
     pub fn set(&mut self, n: u32) {
-        *self = Self { value: n, less: 0, more: 0 };
+        (self.value, self.fixed) = (n, true);
+    }
+    /// It was set since [`Counter::watch`].
+    #[inline(always)]
+    pub fn is_fixed(&self) -> bool {
+        self.fixed
     }
     /// Moves it.
     #[inline(always)]

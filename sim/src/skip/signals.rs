@@ -71,8 +71,7 @@ pub struct Command {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KvWord {
     pub kind: u8,
-    /// Of a header: positions of its block, and whether it is the last of its head.
-    pub positions: u8,
+    /// Of a header: its block is the last of its head.
     pub last: bool,
 }
 

@@ -1,6 +1,7 @@
 //! Timing of `attn`.
 
 use crate::skip::{
+    ask,
     pieces::{Count, Counter, Fifo, Pipe, Skid, word},
     signals::{KvWord, Signals, from, into, level},
 };
@@ -74,6 +75,17 @@ impl Attn {
         [&mut self.positions, &mut self.left]
     }
 
+    /// Positions of the block that begins.
+    pub fn positions_are(&mut self, positions: u8) {
+        self.positions.set(positions.into());
+        self.left.set(positions.into());
+    }
+
+    /// K or V of the block begins.
+    pub fn counts(&mut self) {
+        self.left.set(self.positions.raw());
+    }
+
     fn takes(&self) -> bool {
         self.run
             && self.kv.peek().is_some_and(|w| match w.kind {
@@ -84,7 +96,7 @@ impl Attn {
     }
 
     /// Counts a K or V word; whether it was the last of the block's phase.
-    fn advance(&mut self, p: &Params) -> bool {
+    fn advance(&mut self, p: &Params, asks: &mut u32) -> bool {
         self.word += 1;
         if self.word < p.kv_words {
             return false;
@@ -94,7 +106,7 @@ impl Attn {
             self.left.step(0, 1);
             return false;
         }
-        self.left.set(self.positions.exact());
+        *asks |= ask::ATTN_LEFT;
         true
     }
 
@@ -114,7 +126,8 @@ impl Attn {
         true
     }
 
-    pub fn step(&mut self, p: &Params, s: &mut Signals) {
+    /// The clock edge; what is asked for goes to `asks`.
+    pub fn step(&mut self, p: &Params, s: &mut Signals, asks: &mut u32) {
         let take_kv = self.takes();
         let take_cmd = self.cmd.valid() && !self.fill && !self.run;
         let take_q = self.fill;
@@ -135,19 +148,18 @@ impl Attn {
         if take_kv {
             match word_in.kind {
                 KIND_HEADER => {
-                    self.positions.set(word_in.positions.into());
-                    self.left.set(word_in.positions.into());
+                    *asks |= ask::POSITIONS;
                     (self.last, self.word) = (word_in.last, 0);
                 }
                 KIND_SCALES => {}
                 KIND_K => {
                     score = self.word + 1 == p.kv_words;
                     score_last = score && self.last && self.left.is(1);
-                    self.advance(p);
+                    self.advance(p, asks);
                 }
                 KIND_V.. => {
                     take_p = self.word + 1 == p.kv_words;
-                    head_end = self.advance(p) && self.last;
+                    head_end = self.advance(p, asks) && self.last;
                 }
             }
         }

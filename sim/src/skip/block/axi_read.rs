@@ -128,13 +128,9 @@ impl Delivery {
     fn ready(&self) -> bool {
         self.queue.len() + (self.oldest.is_some() as usize) < SEGMENTS
     }
-    /// What the oldest segment is that nobody asked for.
-    fn segment_is(&mut self, segment: Segment) {
-        if self.oldest.is_some() && self.left.raw() == Segment::LATER.beats {
-            self.left.set(segment.beats);
-        } else if let Some(oldest) = self.queue.iter_mut().find(|q| q.0 == Segment::LATER.beats) {
-            oldest.0 = segment.beats;
-        }
+    /// It has come to a segment whose length nobody has asked for.
+    fn asks(&self) -> bool {
+        self.oldest.is_some() && self.left.raw() == Segment::LATER.beats
     }
     #[inline(always)]
     fn step(&mut self, job: Option<(Segment, u8)>, moved: bool) {
@@ -267,7 +263,11 @@ impl Aux {
         for port in &mut self.ports {
             port.burst.segment_is(segment);
         }
-        self.a.segment_is(segment);
+    }
+
+    /// The length that was asked for.
+    pub fn delivery_is(&mut self, beats: u32) {
+        self.a.left.set(beats);
     }
 
     /// The clock edge; what is asked for goes to `asks`.
@@ -288,6 +288,9 @@ impl Aux {
             }
         }
         self.a.step(job, moved);
+        if self.a.asks() {
+            *asks |= ask::DELIVERY;
+        }
         self.dseg.step(s.moves(DSEG).then_some(s.payload.dseg), can);
         let dest = tritforge_spec::block::ctrl::aux_dest::KV;
         self.kseg.step(s.moves(KSEG).then_some((Segment::LATER, dest)), k_can);

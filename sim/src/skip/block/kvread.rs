@@ -127,6 +127,11 @@ impl KvRead {
         }
     }
 
+    /// K or V of the block begins.
+    pub fn counts(&mut self, k: &Params) {
+        self.left.set(self.positions.raw() * k.vector_words);
+    }
+
     /// The segments that were asked for.
     pub fn segments_are(&mut self, segments: Option<Segments>) {
         if let Some(pass) = &mut self.pass {
@@ -147,7 +152,7 @@ impl KvRead {
 
     /// Counts one issued word; whether it was the last of its block.
     #[inline(always)]
-    fn advance(&mut self, k: &Params) -> bool {
+    fn advance(&mut self, k: &Params, asks: &mut u32) -> bool {
         let Some(pass) = &mut self.pass else { return false };
         match pass.part {
             KIND_HEADER => pass.part = KIND_SCALES,
@@ -155,13 +160,13 @@ impl KvRead {
                 pass.word += 1;
                 if pass.word == k.scale_words {
                     (pass.word, pass.part) = (0, KIND_K);
-                    self.left.set(self.positions.exact() * k.vector_words);
+                    *asks |= ask::KV_LEFT;
                 }
             }
             _ if self.left.at_least(2) => self.left.step(0, 1),
             KIND_K => {
                 pass.part = KIND_V;
-                self.left.set(self.positions.exact() * k.vector_words);
+                *asks |= ask::KV_LEFT;
             }
             _ => {
                 pass.part = KIND_HEADER;
@@ -206,9 +211,8 @@ impl KvRead {
         let take_input = issued.is_some_and(|(_, from_input)| from_input);
         if let Some((pass, _)) = issued {
             let header = pass.part == KIND_HEADER;
-            let positions = if header { self.positions.exact() as u8 } else { 0 };
-            self.output = Some(KvWord { kind: pass.part, positions, last: header && !pass.memory });
-            if self.advance(k) {
+            self.output = Some(KvWord { kind: pass.part, last: header && !pass.memory });
+            if self.advance(k, asks) {
                 finished = pass.end;
                 if !finished {
                     *asks |= ask::BLOCK;

@@ -114,7 +114,7 @@ impl Machine {
         }
         step!(SOFTMAX, softmax, st.softmax.step(s));
         step!(ATTN_OUT, attn_out, st.attn_out.step(&self.attn_out, s));
-        step!(ATTN, attn, st.attn.step(&self.attn, s));
+        step!(ATTN, attn, st.attn.step(&self.attn, s, &mut asks));
         let mut scales = None;
         step!(KVREAD, kvread, scales = st.kvread.step(&self.kvread, s, &mut asks));
         step!(FILL, fill, st.fill.step(scales, s));
