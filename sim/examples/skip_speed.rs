@@ -1,7 +1,7 @@
-//! Speed of skip mode's timing alone: one layer, 40 passes of one token each at the positions 0 to 39, memory of fixed latency, as `tritforge bench
-//! sim` has it, but without values and without Verilator. Prints CPU time; for profiles.
+//! Speed of skip mode's timing alone: passes of one token each at the positions 0 to 39, memory of fixed latency, as `tritforge bench sim` has
+//! it, but without values and without Verilator; of one layer, or of as many as a model has. For profiles.
 //!
-//! `cargo run --release -p tritforge-sim --example skip_speed [REPEATS]`
+//! `cargo run --release -p tritforge-sim --example skip_speed [REPEATS] [LAYERS]`
 
 use tritforge_sim::{
     memory::{MemConfig, Timing},
@@ -15,21 +15,22 @@ use tritforge_spec::{
 };
 
 fn main() {
-    let repeats = std::env::args().nth(1).map_or(5, |n| n.parse().unwrap());
+    let argument = |i, default| std::env::args().nth(i).map_or(default, |n| n.parse().unwrap());
     for (name, lanes) in [("small", 80), ("kv260", 320)] {
-        measure(name, lanes, repeats);
+        measure(name, lanes, argument(1, 5), argument(2, 1));
     }
 }
 
-fn measure(name: &str, lanes: usize, repeats: usize) {
+fn measure(name: &str, lanes: usize, repeats: usize, layers: usize) {
     let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
     let config = AccelConfig::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap();
     let c = AccelConfig { lanes, batch: 1, ..config };
     let mut random = RandomModel::small(256, 4, 2, 64);
-    random.shape.layers = 1;
+    random.shape.layers = layers;
     let hw = Hw::new(c, AttnShape { context: 512, ..random.shape.clone() }).unwrap();
     let int = random.build(1);
-    let image = Image::build(&hw, &[&int.layers[0].attn], 0).unwrap();
+    let weights: Vec<_> = int.layers.iter().map(|l| &l.attn).collect();
+    let image = Image::build(&hw, &weights, 0).unwrap();
     let timing = Timing::Fixed { latency: 40, beats: 1, cycles: 1, outstanding: 64 };
     let mem = MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
     for _ in 0..repeats {
@@ -37,22 +38,21 @@ fn measure(name: &str, lanes: usize, repeats: usize) {
         let mut engine = Engine::new(&hw, &mem, image.layout.page_table(1));
         let mut pieces = 0;
         for pos in 0..40 {
-            let d = image.layout.descriptor(0, 0, pos, 1);
-            engine.run(image.layout.descriptors, vec![d], &mut |_, _| pieces += 1).unwrap();
-            engine.rest(50);
-            if std::env::var("EFFORT").is_ok() {
-                print!("{}/{} ", engine.effort().evaluated, engine.effort().passed);
+            for layer in 0..layers {
+                let d = image.layout.descriptor(layer, 0, pos, 1);
+                engine.run(image.layout.descriptors, vec![d], &mut |_, _| pieces += 1).unwrap();
+                engine.rest(50);
             }
         }
         let s = start.elapsed().as_secs_f64();
         let e = engine.effort();
         println!(
-            "{name}: {} cycles, {} evaluated, {pieces} pieces, {:.3} ms, {:.1} MHz, {:.1} ns an evaluated cycle",
+            "{name}, {layers} layers: {} cycles, {} evaluated, {} in whole runs, {pieces} pieces, {:.3} ms, {:.1} MHz",
             e.passed,
             e.evaluated,
+            e.repeated,
             s * 1e3,
-            e.passed as f64 / s / 1e6,
-            s * 1e9 / e.evaluated as f64
+            e.passed as f64 / s / 1e6
         );
     }
 }

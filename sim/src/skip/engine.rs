@@ -9,6 +9,7 @@ use super::{
     memo::{Masks, Numbers, Piece, Place, Stores, ranges, watch},
     outside::{Answer, Outside},
     parts,
+    runs::{Run, Runs},
     store::Store,
     summary::Summary,
     verify::Shadow,
@@ -43,8 +44,9 @@ pub enum Fault {
 /// How much of the work was saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effort {
-    /// Cycles that were evaluated, and all that passed.
+    /// Cycles that were evaluated, those of whole runs that were remembered, and all that passed.
     pub evaluated: u64,
+    pub repeated: u64,
     pub passed: u64,
 }
 
@@ -65,6 +67,7 @@ pub struct Engine {
     there: bool,
     /// The pieces that begin there, told apart by counters.
     starts: Vec<SmallVec<[u32; 4]>>,
+    runs: Runs,
     effort: Effort,
 }
 
@@ -84,6 +87,7 @@ impl Engine {
             index: Store::default(),
             there: false,
             starts: Vec::new(),
+            runs: Runs::default(),
             effort: Effort::default(),
         }
     }
@@ -141,7 +145,7 @@ impl Engine {
 
     /// Forgets all pieces and states.
     pub fn forget(&mut self) {
-        (self.stores, self.pieces, self.index, self.starts, self.masks) = Default::default();
+        (self.stores, self.pieces, self.index, self.starts, self.masks, self.runs) = Default::default();
     }
 
     fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
@@ -169,10 +173,16 @@ impl Engine {
         place.look(&self.state.signals);
         self.there = true;
         let (mut awake, mut set) = (self.state.awake, self.machine.due(&self.state));
+        let begin = self.runs.begin(&place, awake);
+        if let Some(run) = self.runs.find(begin, &mut self.outside).cloned() {
+            return self.repeat(&run, see, shadow);
+        }
+        let mut run = Run::default();
         let (mut cycle, mut quiet, mut before) = (0, 0, None);
         loop {
             let at = self.find(before, set, awake, &place)?;
             before = Some(at);
+            run.pieces.push(at as u32);
             let piece = &self.pieces[at];
             see(cycle, &piece.summary);
             let cycles = u64::from(piece.summary.cycles);
@@ -183,14 +193,13 @@ impl Engine {
             (awake, set) = (piece.awake, piece.after);
             if let Some(shadow) = &mut shadow {
                 let (summary, asks) = (piece.summary.clone(), piece.asks);
-                if let Err(difference) = shadow.follow(self, &summary, &place, asks, awake) {
-                    return Err(Fault::Differs(difference));
-                }
+                shadow.follow(self, &summary, asks, Some((&place, awake))).map_err(Fault::Differs)?;
             }
             let piece = &self.pieces[at];
             if piece.idle {
                 self.load(awake, &place);
                 self.effort.passed += cycle;
+                self.runs.keep(begin, Run { cycles: cycle, end: place, awake, ..run });
                 return Ok(cycle);
             }
             if quiet > crate::system::QUIET {
@@ -199,10 +208,31 @@ impl Engine {
             if piece.asks != 0 {
                 for question in questions(piece.asks) {
                     let answer = self.outside.answer(question);
+                    run.answers.push((question, answer));
                     self.answer(&mut place, &answer);
                 }
             }
         }
+    }
+
+    /// Goes through a run that is remembered.
+    fn repeat(&mut self, run: &Run, see: &mut dyn FnMut(u64, &Summary), mut shadow: Option<Shadow>) -> Result<u64, Fault> {
+        let (mut cycle, mut left) = (0, run.pieces.len());
+        for &number in &run.pieces {
+            let piece = &self.pieces[number as usize];
+            see(cycle, &piece.summary);
+            cycle += u64::from(piece.summary.cycles);
+            left -= 1;
+            if let Some(shadow) = &mut shadow {
+                let (summary, asks) = (piece.summary.clone(), piece.asks);
+                let place = (left == 0).then_some((&run.end, run.awake));
+                shadow.follow(self, &summary, asks, place).map_err(Fault::Differs)?;
+            }
+        }
+        self.load(run.awake, &run.end);
+        self.effort.passed += run.cycles;
+        self.effort.repeated += run.cycles;
+        Ok(run.cycles)
     }
 
     /// Puts an answer into the part that asked; it has just been at work, so it is awake and in the set.

@@ -12,6 +12,7 @@ pub(crate) mod memo;
 pub mod outside;
 pub mod parts;
 pub mod pieces;
+mod runs;
 pub mod signals;
 pub mod store;
 pub mod summary;

@@ -58,14 +58,9 @@ impl Cursor {
     }
 }
 
-/// The passes of a run.
-#[derive(Clone, Debug)]
-pub struct Outside {
-    kv: KvShape,
-    burst: u32,
-    pages: Vec<u32>,
-    first: u32,
-    list: Vec<Descriptor>,
+/// How far the passes of a run were answered for.
+#[derive(Clone, Copy, Debug, Default)]
+struct At {
     jobs: usize,
     /// Of the KV reader, of the score/value engine.
     blocks: [Cursor; 2],
@@ -76,22 +71,21 @@ pub struct Outside {
     vectors: Cursor,
 }
 
+/// The passes of a run.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    kv: KvShape,
+    burst: u32,
+    pages: Vec<u32>,
+    first: u32,
+    list: Vec<Descriptor>,
+    at: At,
+}
+
 impl Outside {
     /// Nothing to do, with this page table (as the host writes it).
     pub fn new(hw: &Hw, pages: Vec<u32>) -> Self {
-        let at = Cursor::default();
-        Self {
-            kv: hw.kv(),
-            burst: hw.config.burst as u32,
-            pages,
-            first: 0,
-            list: Vec::new(),
-            jobs: 0,
-            blocks: [at; 2],
-            segments: at,
-            reads: [(at, false); 2],
-            vectors: at,
-        }
+        Self { kv: hw.kv(), burst: hw.config.burst as u32, pages, first: 0, list: Vec::new(), at: At::default() }
     }
 
     /// Sets entry `index` of the page table.
@@ -103,9 +97,17 @@ impl Outside {
 
     /// Begins a run of descriptors that lie at super-word `first`.
     pub fn begin(&mut self, first: u32, list: Vec<Descriptor>) {
-        let at = Cursor::default();
-        (self.first, self.list, self.jobs) = (first, list, 0);
-        (self.blocks, self.segments, self.reads, self.vectors) = ([at; 2], at, [(at, false); 2], at);
+        (self.first, self.list, self.at) = (first, list, At::default());
+    }
+
+    /// These are the answers to these questions; if not, none is given.
+    pub fn gives(&mut self, answers: &[(u32, Answer)]) -> bool {
+        let at = self.at;
+        let same = answers.iter().all(|(question, answer)| self.answer(*question) == *answer);
+        if !same {
+            self.at = at;
+        }
+        same
     }
 
     /// Offset of the first descriptor modulo the burst length.
@@ -129,10 +131,10 @@ impl Outside {
     }
 
     fn job(&mut self) -> Job {
-        let d = self.list.get(self.jobs).copied().unwrap_or_default();
-        self.jobs += 1;
+        let d = self.list.get(self.at.jobs).copied().unwrap_or_default();
+        self.at.jobs += 1;
         let low = |off: u32| (off % self.burst) as u16;
-        Job { n: d.count, weights: low(d.weights), x_in: low(d.x_in), x_out: low(d.x_out), more: self.jobs < self.list.len() }
+        Job { n: d.count, weights: low(d.weights), x_in: low(d.x_in), x_out: low(d.x_out), more: self.at.jobs < self.list.len() }
     }
 
     fn pass(&self, at: &Cursor) -> (usize, usize, usize, usize) {
@@ -148,30 +150,30 @@ impl Outside {
     }
 
     fn block(&mut self, side: usize) -> Block {
-        let at = self.blocks[side];
+        let at = self.at.blocks[side];
         let (pos, n, ..) = self.pass(&at);
         let blocks = pos.div_ceil(KV_BLOCK);
         let memory = at.block < blocks;
         let positions = if memory { (pos - at.block * KV_BLOCK).min(KV_BLOCK) } else { at.token + 1 };
-        let end = self.blocks[side].advance(blocks + 1, self.kv.kv_heads, n);
+        let end = self.at.blocks[side].advance(blocks + 1, self.kv.kv_heads, n);
         Block { positions: positions as u8, memory, end }
     }
 
     fn segments(&mut self) -> Option<Segments> {
-        let at = self.segments;
+        let at = self.at.segments;
         let (pos, n, ..) = self.pass(&at);
         if pos == 0 {
-            self.segments = Cursor { pass: at.pass + 1, ..Cursor::default() };
+            self.at.segments = Cursor { pass: at.pass + 1, ..Cursor::default() };
             return None;
         }
         let second = pos - at.block * KV_BLOCK < KV_BLOCK;
-        let end = self.segments.advance(pos.div_ceil(KV_BLOCK), self.kv.kv_heads, n);
+        let end = self.at.segments.advance(pos.div_ceil(KV_BLOCK), self.kv.kv_heads, n);
         Some(Segments { second, end })
     }
 
     /// The next segment from the cache: a full block, or scales and K of the last one, or its V.
     fn read(&mut self, side: usize) -> Segment {
-        let (mut at, second) = self.reads[side];
+        let (mut at, second) = self.at.reads[side];
         while at.pass < self.list.len() && self.pass(&at).0 == 0 {
             at = Cursor { pass: at.pass + 1, ..Cursor::default() };
         }
@@ -190,21 +192,21 @@ impl Outside {
         if !second {
             at.advance(pos.div_ceil(KV_BLOCK), k.kv_heads, n);
         }
-        self.reads[side] = (at, second);
+        self.at.reads[side] = (at, second);
         segment
     }
 
     /// Vectors come kind by kind, head by head, token by token.
     fn place(&mut self) -> Place {
-        let Cursor { pass, token, head, block: kind } = self.vectors;
-        let (pos, n, layer, slot) = self.pass(&self.vectors);
+        let Cursor { pass, token, head, block: kind } = self.at.vectors;
+        let (pos, n, layer, slot) = self.pass(&self.at.vectors);
         let k = &self.kv;
         let pos = pos + token;
         let page = self.pages.get(slot * k.pages_per_slot() + pos / KV_BLOCK).copied().unwrap_or_default();
         let off = page.wrapping_add(k.block_at(layer, head) as u32);
         let vector = self.segment(off.wrapping_add(k.vector_at(kind, pos % KV_BLOCK) as u32), k.vector_words());
         let scale = self.segment(off.wrapping_add(k.scale_at(kind, pos % KV_BLOCK).0 as u32), 1);
-        let v = &mut self.vectors;
+        let v = &mut self.at.vectors;
         v.token = token + 1;
         if v.token == n {
             (v.token, v.head) = (0, head + 1);
