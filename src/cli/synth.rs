@@ -93,9 +93,10 @@ fn with_string_default(text: &str, param: &str, value: &str) -> String {
 fn script(interface: &Interface, family: Family, files: &[String]) -> String {
     let set: String = interface.verilog_params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
     let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", interface.stem) };
-    // The hierarchy is derived first: yosys 0.23 stops when synth_* derives it with changed parameters.
+    // The hierarchy is derived first: yosys 0.23 stops when synth_* derives it with changed parameters. It calls the derived top by a
+    // hash, so that the top gets its name back.
     format!(
-        "read_verilog -sv {}; {chparam}hierarchy -check -top {top}; proc; check -assert; flatten; {} -top {top}; tee -q -o stat.json stat -json",
+        "read_verilog -sv {}; {chparam}hierarchy -check -top {top}; rename -top {top}; proc; check -assert; flatten; {} -top {top}; tee -q -o stat.json stat -json",
         files.join(" "),
         family.command(),
         top = interface.stem
