@@ -1,5 +1,9 @@
 //! Where the cycles of a pass went: when each stage was active, what the ternary array did in every cycle, what moved on the ports.
 
+mod account;
+
+pub use account::Account;
+
 use crate::{
     skip::{
         signals::{Signals, equal, into, level},
@@ -127,34 +131,6 @@ pub struct ArrayCycles {
     pub back_pressure: u64,
     /// Between its commands.
     pub idle: u64,
-}
-
-/// Where every cycle of a pass went: each is in exactly one of these, the first that applies, so they add up to the pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// The ternary array consumed a word.
-    pub computing: u64,
-    /// The array had activations but no weights.
-    pub weights: u64,
-    /// The array could not deliver its sums.
-    pub back_pressure: u64,
-    /// The array had nothing to do, the score/value engine consumed a KV word.
-    pub attention: u64,
-    /// Neither computed: the score/value engine was ready between two KV words, and none was there.
-    pub kv: u64,
-    /// Before the array's first word: doorbell, descriptor, constants, x, first norm.
-    pub start: u64,
-    /// After the array's last word: residual, store, write responses, interrupt.
-    pub drain: u64,
-    /// All other cycles: latencies of quantiser, RoPE, softmax, division and sub-norm that nothing overlaps.
-    pub bubbles: u64,
-}
-
-impl Account {
-    /// The cycles of the pass.
-    pub fn total(&self) -> u64 {
-        self.computing + self.weights + self.back_pressure + self.attention + self.kv + self.start + self.drain + self.bubbles
-    }
 }
 
 /// One pass.
@@ -326,13 +302,9 @@ impl Recorder {
         let a = &mut self.current.account;
         if a.computing == 0 {
             a.start += tail.total();
-            return;
+        } else {
+            *a += tail;
         }
-        a.weights += tail.weights;
-        a.back_pressure += tail.back_pressure;
-        a.attention += tail.attention;
-        a.kv += tail.kv;
-        a.bubbles += tail.bubbles;
     }
 
     /// The pass ended: doorbell at `start`, interrupt at `end`.

@@ -10,72 +10,13 @@ use tritforge_sim::stats::{Account, PassStats};
 use tritforge_spec::block::ctrl;
 use tritforge_spec::hw::Hw;
 
-/// Where cycles went: every cycle is in exactly one of these, so they add up.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Waits {
-    /// The ternary array consumed a word.
-    pub computing: u64,
-    /// The array waited for weights.
-    pub weights: u64,
-    /// The array could not deliver its sums.
-    pub back_pressure: u64,
-    /// The array had nothing to do while the score/value engine computed.
-    pub attention: u64,
-    /// The score/value engine waited for K and V.
-    pub kv: u64,
-    /// Before the array's first word.
-    pub start: u64,
-    /// After the array's last word.
-    pub drain: u64,
-    /// Latencies that nothing overlaps.
-    pub bubbles: u64,
-}
-
-impl Waits {
-    fn add(&mut self, a: &Account) {
-        self.computing += a.computing;
-        self.weights += a.weights;
-        self.back_pressure += a.back_pressure;
-        self.attention += a.attention;
-        self.kv += a.kv;
-        self.start += a.start;
-        self.drain += a.drain;
-        self.bubbles += a.bubbles;
-    }
-
-    fn merge(&mut self, w: &Waits) {
-        self.computing += w.computing;
-        self.weights += w.weights;
-        self.back_pressure += w.back_pressure;
-        self.attention += w.attention;
-        self.kv += w.kv;
-        self.start += w.start;
-        self.drain += w.drain;
-        self.bubbles += w.bubbles;
-    }
-
-    /// Cause and cycles, in the order of the table.
-    pub fn list(&self) -> [(&'static str, u64); 8] {
-        [
-            ("computing", self.computing),
-            ("weights", self.weights),
-            ("back-pressure", self.back_pressure),
-            ("attention", self.attention),
-            ("KV", self.kv),
-            ("start", self.start),
-            ("drain", self.drain),
-            ("bubbles", self.bubbles),
-        ]
-    }
-}
-
 /// Passes of one kind, prefill or decode.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Phase {
     /// Layer passes.
     pub passes: usize,
     pub cycles: u64,
-    pub waits: Waits,
+    pub waits: Account,
     /// Least cycles in which the busiest port can move its read beats, summed over the passes.
     pub memory_bound: u64,
     pub read_beats: u64,
@@ -95,7 +36,7 @@ pub struct LayerCycles {
     /// Cycles from the first to the last word of each stage, summed over the passes. Stages overlap.
     pub stages: BTreeMap<&'static str, u64>,
     /// Where the cycles went; adds up to `cycles`.
-    pub waits: Waits,
+    pub waits: Account,
 }
 
 /// The hardware's counters and what the recorder of the model saw in the same cycles.
@@ -156,10 +97,10 @@ pub fn add(layer: &mut LayerCycles, phase: &mut Phase, stats: &PassStats, decode
     for span in &stats.spans {
         *layer.stages.entry(span.name).or_default() += span.last - span.first + 1;
     }
-    layer.waits.add(&stats.account);
+    layer.waits += stats.account;
     phase.passes += 1;
     phase.cycles += stats.cycles;
-    phase.waits.add(&stats.account);
+    phase.waits += stats.account;
     phase.memory_bound += memory_bound;
     phase.read_beats += stats.read_beats;
     phase.write_beats += stats.write_beats;
@@ -194,9 +135,9 @@ pub fn stages(r: &SimReport) -> Vec<(&'static str, u64)> {
 }
 
 /// All passes of both phases.
-pub fn all_waits(r: &SimReport) -> Waits {
-    let mut all = r.prefill.waits.clone();
-    all.merge(&r.decode.waits);
+pub fn all_waits(r: &SimReport) -> Account {
+    let mut all = r.prefill.waits;
+    all += r.decode.waits;
     all
 }
 
@@ -222,11 +163,11 @@ pub fn text(r: &SimReport) -> String {
     );
     let _ = writeln!(t, "where every cycle went (rows add up)");
     let _ = write!(t, "{:<10}{:>11}", "", "cycles");
-    for (name, _) in Waits::default().list() {
+    for (name, _) in Account::default().list() {
         let _ = write!(t, "  {name:>13}");
     }
     t.push('\n');
-    let mut row = |name: String, cycles: u64, waits: &Waits| {
+    let mut row = |name: String, cycles: u64, waits: &Account| {
         let _ = write!(t, "{name:<10}{cycles:>11}");
         for (_, v) in waits.list() {
             let _ = write!(t, "  {:>13}", percent(v, cycles));
