@@ -1,12 +1,12 @@
 # make demo   simulate the embedded model and leave bundle, timeline and report in out/demo/
-# make test   every test: values, cycles, model against Verilated RTL, proofs; the GGUF reader fuzzed for some seconds
+# make test   every test: values, cycles, model against Verilated RTL, proofs; the readers of files fuzzed for some seconds
 # make check  format, clippy, generated files, lint of all Verilog
 # make bench  speed of the cycle model against Verilator
 # make tools  install the hardware tools that are missing
 # make fmt    format the sources
 .PHONY: all demo test check bench tools fmt clean
 CARGO ?= cargo
-# The GGUF reader is fuzzed for so long in `make test`.
+# Each reader is fuzzed for so long in `make test`.
 FUZZ_SECONDS ?= 10
 
 all: test
@@ -16,7 +16,7 @@ demo:
 
 test:
 	$(CARGO) test --workspace --quiet
-	scripts/fuzz-gguf.sh $(FUZZ_SECONDS)
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 check:
 	$(CARGO) fmt --all --check

@@ -128,3 +128,104 @@ fn control_tokens_in_a_chat_are_ids_and_bos_is_written_once() {
     assert!(tokenizer.is_end(tokenizer.tokenize("<|im_end|>", false, true).unwrap()[0]));
     assert_eq!(tokenizer.decode(&[start]).unwrap(), "");
 }
+
+/// The vocabulary of the tests as a `tokenizer.json`, with Qwen 2's pattern.
+fn own_json() -> serde_json::Value {
+    let text = data("own-vocabulary.txt");
+    let (tokens, merges) = text.trim_end_matches('\n').split_once("\n\n").unwrap();
+    let vocabulary: serde_json::Map<_, _> = tokens.split('\n').enumerate().map(|(id, token)| (token.into(), id.into())).collect();
+    let added = |(text, special): (&str, bool)| {
+        serde_json::json!({ "id": vocabulary[text], "content": text, "special": special, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false })
+    };
+    let added = [("<|endoftext|>", true), ("<|im_start|>", true), ("<|im_end|>", true), ("<tool>", false), ("##", false)].map(added);
+    let pattern = r"'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null, "added_tokens": added,
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
+            { "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false },
+            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false },
+        ] },
+        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
+        "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": merges.split('\n').collect::<Vec<_>>() },
+    })
+}
+
+#[test]
+fn a_tokenizer_json_gives_the_ids_of_the_same_vocabulary_in_a_gguf_file() {
+    let tokenizer = Tokenizer::from_json(own_json().to_string().as_bytes()).unwrap();
+    let gguf = own_tokenizer("qwen2");
+    assert_eq!(tokenizer.len(), gguf.len());
+    // llama.cpp takes a token that reads </s> for a control token, whatever the file says; the crate does not.
+    let texts: Vec<String> = serde_json::from_str(&data("texts.json")).unwrap();
+    for text in texts.iter().filter(|text| !text.contains("</s>")) {
+        for parse in [false, true] {
+            let ids = tokenizer.tokenize(text, true, parse).unwrap();
+            assert_eq!(ids, gguf.tokenize(text, true, parse).unwrap(), "{text:?}");
+            assert_eq!(tokenizer.decode(&ids).unwrap(), gguf.decode(&ids).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_folder_gives_tokenizer_special_tokens_and_template() {
+    let folder = std::env::temp_dir().join(format!("tritforge-tokenizer-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let missing = Tokenizer::from_folder(&folder).unwrap_err().to_string();
+    assert!(missing.contains("expected tokenizer.json or tokenizer.model, found neither"), "{missing}");
+    std::fs::write(folder.join("tokenizer.json"), own_json().to_string()).unwrap();
+    let config = serde_json::json!({ "bos_token": { "content": "<|im_start|>" }, "eos_token": "<|im_end|>",
+        "chat_template": [{ "name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}" }] });
+    std::fs::write(folder.join("tokenizer_config.json"), config.to_string()).unwrap();
+    let tokenizer = Tokenizer::from_folder(&folder).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(tokenizer.token_text(tokenizer.bos().unwrap()).unwrap(), "<|im_start|>");
+    assert!(!tokenizer.adds_bos() && tokenizer.is_end(tokenizer.eos().unwrap()));
+    let message = tritforge::model::chat::Message::new("user", "Hello");
+    assert_eq!(tokenizer.chat().unwrap().unwrap().render(&[message], true).unwrap(), "<|im_start|>Hello<|im_end|>");
+}
+
+#[test]
+fn files_of_sentencepiece_and_llama2_c_give_the_ids_of_llama_cpp() {
+    for (file, vectors) in [("tokenizer.model", "ggml-vocab-llama-spm.txt"), ("tok512.bin", "tok512.txt")] {
+        let Some(path) = test_data(&format!("llama2c/{file}")) else { return };
+        let bytes = std::fs::read(path).unwrap();
+        let read = |bytes: &[u8]| {
+            if file == "tok512.bin" { Tokenizer::from_llama2c(bytes) } else { Tokenizer::from_sentencepiece(bytes) }
+        };
+        assert_eq!(check(vectors, |_| read(&bytes).unwrap()), 80, "{file}");
+        for cut in (0..400).chain(bytes.len() - 400..bytes.len()) {
+            let _ = read(&bytes[..cut]);
+        }
+    }
+}
+
+#[test]
+fn damaged_tokenizer_files_are_refused() {
+    let json = own_json();
+    let with = |key: &str, value: serde_json::Value| {
+        let mut json = json.clone();
+        json[key] = value;
+        json.to_string().into_bytes()
+    };
+    let far = serde_json::json!({ "type": "BPE", "vocab": { "a": 4_000_000_000u32 }, "merges": [] });
+    for bytes in [b"".to_vec(), b"{}".to_vec(), b"[[[[".to_vec(), with("model", serde_json::json!({ "type": "?" })), with("model", far)] {
+        let error = Tokenizer::from_json(&bytes).unwrap_err().to_string();
+        assert!(error.starts_with("tokenizer.json: expected"), "{error}");
+    }
+    // One piece `a` of score 0 in a model of type unigram, then the same with type BPE and extra spaces removed.
+    let piece = b"\x0a\x03\x0a\x01a".as_slice();
+    for (bytes, fault) in [
+        (piece.to_vec(), "type BPE"),
+        ([piece, b"\x12\x02\x18\x02"].concat(), "spaces kept"),
+        (b"\x0a\xff\xff\xff\xff\x0f".to_vec(), "protocol buffer"),
+        (b"\x12\x02\x18\x02\x1a\x02\x20\x00".to_vec(), "no token"),
+    ] {
+        let error = Tokenizer::from_sentencepiece(&bytes).unwrap_err().to_string();
+        assert!(error.contains(fault), "{error}");
+    }
+    for bytes in [&b""[..], b"\x01\0\0\0", b"\x01\0\0\0\0\0\0\0\x02\0\0\0ab", b"\x01\0\0\0\0\0\xc0\x7f\x01\0\0\0a"] {
+        assert!(Tokenizer::from_llama2c(bytes).is_err());
+    }
+}

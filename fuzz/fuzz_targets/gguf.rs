@@ -6,6 +6,7 @@
 
 #[path = "../../src/model"]
 mod model {
+    pub mod chat;
     pub mod config;
     pub mod error;
     pub mod gguf;

@@ -1,6 +1,7 @@
 //! The model comes in: its file, its shape, its weights, its tokenizer; and the judge, the float software
 //! transformer that everything else is compared with.
 
+pub mod chat;
 pub mod config;
 pub mod error;
 pub mod gguf;

@@ -6,18 +6,24 @@
 mod bpe;
 mod bytes;
 mod ends;
+mod huggingface;
 mod merge;
 mod pre;
 mod pre_table;
 mod section;
+mod sentencepiece;
 mod special;
 mod spm;
 mod stream;
 mod vocabulary;
 
+use std::path::Path;
+
+use super::chat::ChatTemplate;
 use super::error::{ModelError, Refusal};
 use super::gguf::Gguf;
 use bpe::ByteLevel;
+use huggingface::HuggingFace;
 use special::{Fragment, Specials};
 use spm::{SPACE, SentencePiece};
 pub use stream::TextStream;
@@ -30,6 +36,7 @@ const REMEDY: &str = "the file's tokenizer section is incomplete: convert the mo
 enum Scheme {
     SentencePiece(SentencePiece),
     ByteLevel(ByteLevel),
+    HuggingFace(HuggingFace),
 }
 
 /// How the texts of normal tokens are written.
@@ -65,6 +72,40 @@ impl Tokenizer {
     /// different lengths, a score that is no number, two tokens with one text, ids outside the vocabulary.
     pub fn from_gguf(file: &Gguf<'_>) -> Result<Self, ModelError> {
         section::read(file)
+    }
+
+    /// Reads the tokenizer of a folder that Hugging Face publishes: `tokenizer.json` or `tokenizer.model`, and
+    /// `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`]; [`Refusal::Missing`], [`Refusal::Format`], [`Refusal::Vocabulary`]: no tokenizer there, or one that
+    /// is not supported.
+    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
+        huggingface::from_folder(folder)
+    }
+
+    /// Reads the content of a `tokenizer.json`, without the configuration beside it.
+    ///
+    /// # Errors
+    /// [`Refusal::Format`], [`Refusal::Vocabulary`]: no tokenizer, or one that is not supported.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ModelError> {
+        huggingface::from_json(bytes, &serde_json::Value::Null)
+    }
+
+    /// Reads the content of a SentencePiece `tokenizer.model`.
+    ///
+    /// # Errors
+    /// [`Refusal::Format`], [`Refusal::Vocabulary`]: no SentencePiece model, or one with rules that are not supported.
+    pub fn from_sentencepiece(bytes: &[u8]) -> Result<Self, ModelError> {
+        sentencepiece::from_model(bytes)
+    }
+
+    /// Reads the content of llama2.c's `tokenizer.bin`.
+    ///
+    /// # Errors
+    /// [`Refusal::Truncated`], [`Refusal::Format`], [`Refusal::Vocabulary`]: no such file.
+    pub fn from_llama2c(bytes: &[u8]) -> Result<Self, ModelError> {
+        sentencepiece::from_llama2c(bytes)
     }
 
     fn new(vocabulary: Vocabulary, scheme: Scheme, spelling: Spelling) -> Self {
@@ -120,6 +161,15 @@ impl Tokenizer {
         self.template.as_deref()
     }
 
+    /// The file's chat template with its special tokens, ready to render; `None` where the file has none.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::parse`].
+    pub fn chat(&self) -> Result<Option<ChatTemplate>, ModelError> {
+        let text = |id: Option<u32>| id.map_or("", |id| self.vocabulary.text(id));
+        self.chat_template().map(|source| ChatTemplate::parse(source, text(self.bos), text(self.eos))).transpose()
+    }
+
     /// The text of a token as the vocabulary has it.
     ///
     /// # Errors
@@ -153,7 +203,7 @@ impl Tokenizer {
     /// [`Refusal::Missing`] if the file names no BOS; as [`Tokenizer::encode`].
     pub fn encode_with_bos(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         let mut ids = vec![self.need(self.bos, "bos_token_id")?];
-        self.encode_into(text, false, &mut ids)?;
+        ids.extend(self.encode(text)?);
         Ok(ids)
     }
 
@@ -172,6 +222,9 @@ impl Tokenizer {
     /// [`Refusal::Vocabulary`] as [`Tokenizer::encode`]; [`Refusal::Missing`] for a BOS or EOS that the file wants but does
     /// not name.
     pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, ModelError> {
+        if let Scheme::HuggingFace(rules) = &self.scheme {
+            return rules.encode(text, add_special, parse_special);
+        }
         let mut ids = Vec::new();
         if add_special && self.adds_bos {
             ids.push(self.need(self.bos, "bos_token_id")?);
@@ -190,6 +243,7 @@ impl Tokenizer {
                 (Fragment::Token(id), _) => ids.push(id),
                 (Fragment::Text(text), Scheme::SentencePiece(rules)) => rules.encode(&self.vocabulary, text, first, ids)?,
                 (Fragment::Text(text), Scheme::ByteLevel(rules)) => rules.encode(&self.vocabulary, text, ids),
+                (Fragment::Text(text), Scheme::HuggingFace(rules)) => ids.extend(rules.encode(text, false, parse_special)?),
             }
             first = matches!(fragment, Fragment::Token(_));
         }
