@@ -103,20 +103,8 @@ pub const PASS_AFTER_MARK: u64 = 6;
 
 /// Operations of one run of descriptors over vectors `x` (tokens x D), `tokens` results.
 pub fn run_pass(layout: &Layout, descriptors: Vec<Descriptor>, x: Vec<i32>, tokens: usize) -> Vec<Op> {
-    let count = descriptors.len() as u32;
-    vec![
-        Op::SpoilX,
-        Op::LoadX(x),
-        Op::LoadDescriptors(descriptors),
-        Op::Write("DESC_PTR", layout.descriptors),
-        Op::Mark,
-        Op::Write("DOORBELL", count),
-        Op::WaitIrq,
-        Op::Mark,
-        Op::Write("IRQ_STATUS", IRQ_ALL),
-        Op::Read(offset("STATUS")),
-        Op::TakeX(tokens),
-    ]
+    let list = run_list(layout.descriptors, descriptors.len() as u32);
+    [Op::SpoilX, Op::LoadX(x), Op::LoadDescriptors(descriptors)].into_iter().chain(list).chain([Op::TakeX(tokens)]).collect()
 }
 
 /// Operations of one run of `count` descriptors that lie in memory from super-word `first` on.
