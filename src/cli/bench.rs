@@ -70,6 +70,10 @@ struct Run {
     step_ratio: f64,
     /// Cycles of a run that skip mode evaluated; the others repeat what came before in the same run.
     evaluated: u64,
+    /// Timing only, all layers of the model: those at one position repeat each other.
+    layers: usize,
+    layers_timing_hz: f64,
+    layers_timing_ratio: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -186,13 +190,15 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
     let params = Params::from(hw);
     eprintln!("building {lanes} lanes with Verilator -O3 -march=native");
     let design = machine::design(&params)?;
-    let (mut hz, mut cycles, mut evaluated) = ([const { Vec::new() }; 4], 0, 0);
+    let all: Vec<&Job> = work.jobs.iter().collect();
+    let (mut hz, mut cycles, mut evaluated) = ([const { Vec::new() }; 5], 0, 0);
     for repeat in 0..args.repeats.max(1) {
         let mut rtl = Solo::<Top>::new(&design, Flavor::Fast)?.context("Verilator: expected on PATH or in .tools/; run `make tools`")?;
         let rtl = timed(&mut rtl, hw, &image, &jobs)?;
         let step = timed(&mut Top::new(&params, PowerUp::Zero), hw, &image, &jobs)?;
         let (skip, _) = skipped(hw, &image, &jobs, true)?;
         let (timing, effort) = skipped(hw, &image, &jobs, false)?;
+        let (layers, _) = skipped(hw, &image, &all, false)?;
         for (name, other) in [("step mode", &step), ("skip mode", &skip), ("timing only", &timing)] {
             if let Some(i) = (0..jobs.len()).find(|&i| rtl.passes.get(i) != other.passes.get(i)) {
                 let (r, o) = (rtl.passes.get(i), other.passes.get(i));
@@ -201,13 +207,13 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
             hold(rtl.cycles == other.cycles, || format!("cycles of the run differ: RTL {}, {name} {}", rtl.cycles, other.cycles))?;
         }
         (cycles, evaluated) = (rtl.cycles, effort);
-        for (list, run) in hz.iter_mut().zip([&rtl, &step, &skip, &timing]) {
+        for (list, run) in hz.iter_mut().zip([&rtl, &step, &skip, &timing, &layers]) {
             list.push(run.hz());
         }
-        let [r, s, k, t] = [&rtl, &step, &skip, &timing].map(Timed::hz);
-        eprintln!("  run {}: Verilator {r:.0} Hz, step {s:.0} Hz, skip {k:.0} Hz, timing only {t:.0} Hz", repeat + 1);
+        let [r, s, k, t, l] = [&rtl, &step, &skip, &timing, &layers].map(Timed::hz);
+        eprintln!("  run {}: Verilator {r:.0} Hz, step {s:.0} Hz, skip {k:.0} Hz, timing only {t:.0} Hz, all layers {l:.0} Hz", repeat + 1);
     }
-    let [verilator_hz, step_hz, model_hz, timing_hz] = hz.map(median);
+    let [verilator_hz, step_hz, model_hz, timing_hz, layers_timing_hz] = hz.map(median);
     Ok(Run {
         lanes,
         verilator: verilator().map_or_else(String::new, |v| v.version.clone()),
@@ -220,6 +226,9 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
         step_hz,
         step_ratio: step_hz / verilator_hz,
         evaluated,
+        layers: target.int.layers.len(),
+        layers_timing_hz,
+        layers_timing_ratio: layers_timing_hz / verilator_hz,
     })
 }
 
@@ -245,6 +254,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
             r.timing_ratio,
             100.0 * r.evaluated as f64 / r.cycles as f64
         )?;
+    }
+    for r in &runs {
+        let (l, hz, ratio) = (r.layers, r.layers_timing_hz, r.layers_timing_ratio);
+        writeln!(out, "{:>5} lanes, all {l} layers of the model, timing only: {hz:.0} Hz, {ratio:.1} times Verilator", r.lanes)?;
     }
     for (what, bar, of) in [("with all values", BARS[0], Run::values as fn(&Run) -> f64), ("timing only", BARS[1], Run::timing)] {
         let worst = runs.iter().map(of).fold(f64::INFINITY, f64::min);
@@ -273,6 +286,9 @@ mod tests {
             step_hz: 1.0,
             step_ratio: 1.0,
             evaluated: 1,
+            layers: 1,
+            layers_timing_hz: 1.0,
+            layers_timing_ratio: 1.0,
         };
         let json = serde_json::to_value(Report { kind: "measured", runs: vec![run] }).unwrap();
         let keys = |v: &serde_json::Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
