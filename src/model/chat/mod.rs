@@ -4,9 +4,13 @@
 //! `strftime_now`, `tojson` without escapes for HTML. A template is a program from outside: it runs with a limit on its
 //! steps and on what it builds (`guard.rs`), on a thread of its own with a stack that this limit cannot fill.
 
+mod budget;
 mod date;
 mod guard;
+mod names;
+mod operators;
 mod print;
+mod rewrite;
 
 use std::time::SystemTime;
 
