@@ -1,13 +1,14 @@
 //! Attention of one query head over the cache. In: a query, the layer's keys and values. Out: the mix of values, f32.
 //!
 //! As llama.cpp's CPU back end does it with its default f16 cache: the query is rounded to f16; positions are taken in
-//! order with a running maximum; the mix is kept in f16 and rounded after every position. Sums of products are f64 here,
-//! so only their order is not llama.cpp's. The judge has no rounding and takes the softmax of all positions at once.
+//! order with a running maximum; the mix is kept in f16 and rounded after every position. (With 64 tokens or more in a
+//! pass llama.cpp keeps the mix in f32 instead; that is not done here.) The judge has no rounding and takes the softmax of
+//! all positions at once.
 
 use half::f16;
 
 use super::cache::LayerCache;
-use crate::model::quant::product_dot;
+use crate::model::quant::{FloatOrder, float_dot, wide_dot};
 
 /// Where a query head looks.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +30,8 @@ fn round_f16(x: f32) -> f32 {
 }
 
 impl View<'_> {
-    /// As llama.cpp.
-    pub fn mix_f16(&self, query: &[f32]) -> Vec<f32> {
+    /// As llama.cpp; `wide`: with sums of scores in f64.
+    pub fn mix_f16(&self, query: &[f32], wide: bool) -> Vec<f32> {
         let query: Vec<f32> = query.iter().map(|&v| round_f16(v)).collect();
         let mut row = vec![0.0; query.len()];
         let mut mix = vec![0.0; query.len()];
@@ -38,7 +39,8 @@ impl View<'_> {
         for position in 0..self.positions {
             let at = position * self.kv_dim + self.first;
             self.cache.keys.read(at, &mut row);
-            let score = product_dot(&row, &query) as f32 * self.scale;
+            let dot = if wide { wide_dot(&row, &query) as f32 } else { float_dot(&row, &query, FloatOrder::F16) };
+            let score = dot * self.scale;
             let (mut shrink, mut weight) = (1.0, 1.0);
             if score > most {
                 shrink = (most - score).exp();
@@ -49,7 +51,7 @@ impl View<'_> {
             }
             self.cache.values.read(at, &mut row);
             mix.iter_mut().zip(&row).for_each(|(mix, &value)| *mix = round_f16(value.mul_add(weight, *mix)));
-            sum = sum * shrink + weight;
+            sum = f32::mul_add(sum, shrink, weight);
         }
         let inverse = 1.0 / sum;
         mix.iter().map(|v| v * inverse).collect()
@@ -61,7 +63,7 @@ impl View<'_> {
         let mut scores = Vec::with_capacity(self.positions);
         for position in 0..self.positions {
             self.cache.keys.read(position * self.kv_dim + self.first, &mut row);
-            scores.push(product_dot(&row, query) * f64::from(self.scale));
+            scores.push(wide_dot(&row, query) * f64::from(self.scale));
         }
         let most = scores.iter().fold(f64::NEG_INFINITY, |most, &score| most.max(score));
         let powers: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();

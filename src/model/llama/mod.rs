@@ -2,9 +2,9 @@
 //! of them; and llama.cpp's graph of `bitnet`, which is the same with two more norms.
 //!
 //! In: a [`LlamaModel`] and token ids. Out: logits, and each stage for whoever observes. The arithmetic is llama.cpp's CPU
-//! back end's, operation by operation (f32 between operations, products as [`quant`](super::quant) says, f16 cache), with
-//! f64 inside sums; or the float judge's, with the same weights. Results do not depend on threads or on how a prompt is
-//! cut.
+//! back end's, operation by operation, rounding by rounding (f32 between operations, products as [`quant`](super::quant)
+//! says, f16 cache), on one token at a time; or the same with sums in f64; or the float judge's. Results do not depend on
+//! threads or on how a prompt is cut.
 //!
 //! Source: Touvron et al. 2023 (Llama), Jiang et al. 2024 (Mixtral); llama.cpp's `llama-graph.cpp` for the order.
 
@@ -12,6 +12,7 @@ mod attention;
 mod cache;
 mod rope;
 mod shape;
+mod silu;
 mod weights;
 
 use rayon::prelude::*;
@@ -63,7 +64,7 @@ impl<'m, 'a> Llama<'m, 'a> {
 
     /// An empty cache.
     pub fn cache(&self) -> LlamaCache {
-        LlamaCache::new(self.model.layers.len(), self.arithmetic == Arithmetic::Ggml)
+        LlamaCache::new(self.model.layers.len(), self.arithmetic != Arithmetic::Float)
     }
 
     /// Logits (tokens or 1, x vocabulary) of `tokens`, which follow the positions in `cache` and are added to it.
@@ -167,7 +168,8 @@ impl<'m, 'a> Llama<'m, 'a> {
                 scale: shape.attention_scale,
             };
             match self.arithmetic {
-                Arithmetic::Ggml => view.mix_f16(query),
+                Arithmetic::Ggml => view.mix_f16(query, false),
+                Arithmetic::Wide => view.mix_f16(query, true),
                 Arithmetic::Float => view.mix_exact(query),
             }
         });
@@ -185,7 +187,7 @@ impl<'m, 'a> Llama<'m, 'a> {
                 show(observer, at(Stage::FfnGate), &[x.tokens, gate.width], &gate);
                 let up = self.linear(up, &input);
                 show(observer, at(Stage::FfnUp), &[x.tokens, up.width], &up);
-                let mut act = gate.zip(&up, |gate, up| silu(gate) * up);
+                let mut act = gate.map(gate.width, |token, row| silu::gated(row, up.row(token)));
                 show(observer, at(Stage::FfnAct), &[x.tokens, act.width], &act);
                 if let Some(gain) = sub_norm {
                     act = self.norm(&act, gain);
@@ -202,7 +204,7 @@ impl<'m, 'a> Llama<'m, 'a> {
                         let part = |all: &Matrix<'a>| all.part(expert, self.model.shape.experts);
                         let gate = multiply(&part(gate), &row, self.arithmetic);
                         let up = multiply(&part(up), &row, self.arithmetic);
-                        let act = gate.zip(&up, |gate, up| silu(gate) * up);
+                        let act = Rows { values: silu::gated(&gate.values, &up.values), ..gate };
                         let out = multiply(&part(down), &act, self.arithmetic);
                         sum.iter_mut().zip(&out.values).for_each(|(sum, out)| *sum += out * weight);
                     }
@@ -237,10 +239,6 @@ impl<'m, 'a> Llama<'m, 'a> {
         }
         out
     }
-}
-
-fn silu(x: f32) -> f32 {
-    x / (1.0 + (-x).exp())
 }
 
 /// The `used` experts of largest chance, ties to the lower number, with weights that sum to 1: the softmax over all, of it

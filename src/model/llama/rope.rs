@@ -132,7 +132,9 @@ impl Rope {
                     Pairs::Interleaved => (2 * index, 2 * index + 1),
                     Pairs::HalfRotated => (index, index + half),
                 };
-                (head[i], head[j]) = (head[i] * cos - head[j] * sin, head[i] * sin + head[j] * cos);
+                // The compiler of llama.cpp joins the first product and the sum.
+                let (a, b) = (head[i], head[j]);
+                (head[i], head[j]) = (a.mul_add(cos, -(b * sin)), a.mul_add(sin, b * cos));
             }
         }
     }

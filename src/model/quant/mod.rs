@@ -13,6 +13,7 @@ mod activation;
 mod codes;
 mod k_codes;
 mod product;
+mod sums;
 mod ternary_codes;
 
 use half::{bf16, f16};
@@ -21,8 +22,8 @@ use super::error::{ModelError, Refusal, shown};
 use super::gguf::{Gguf, TensorInfo, TensorType};
 pub use activation::{Q8Block32, Q8Block256};
 pub use codes::{BLOCK_MOST, Codes};
-pub(super) use product::dot as product_dot;
 pub use product::{Arithmetic, multiply};
+pub(super) use sums::{FloatOrder, float_dot, wide_dot};
 
 /// A stored matrix, borrowed from the file.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,13 @@
 //! Products of a stored matrix with rows of activations. In: a [`Matrix`], f32 rows. Out: f32 rows, one element an output.
-//! Sums inside a block are integers, sums over blocks and of floats are f64: the result is the exact one of llama.cpp's
-//! quantised operands to f64's rounding, where llama.cpp itself adds in f32 in an order of its own.
+//! Products inside a block are integers; how sums over blocks are done, [`super::sums`] says.
 
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::Matrix;
 use super::activation::{Q8Block32, Q8Block256, Q8Row};
-use super::codes::{Codes, GROUP, GROUPS};
+use super::codes::Codes;
+use super::sums::{FloatOrder, Lanes, Sum, Wide, float_dot, wide_dot};
 use crate::model::gguf::TensorType;
 use crate::model::judge::Rows;
 
@@ -17,16 +17,19 @@ const WORK_A_TASK: usize = 1 << 15;
 /// In which arithmetic products with stored weights are done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// As llama.cpp: activations are rounded to what the weight's type is multiplied with there (int8 blocks, f16, bf16).
+    /// As llama.cpp: activations are rounded to what the weight's type is multiplied with there (int8 blocks, f16, bf16),
+    /// sums are f32 in the order of its AVX2 code.
     #[default]
     Ggml,
-    /// Weights as f32, activations as they are: the judge.
+    /// The same operands, sums in f64.
+    Wide,
+    /// Weights as f32, activations as they are, sums in f64: the judge.
     Float,
 }
 
 /// The rows of activations in the form that a weight type is multiplied with.
 enum Inputs {
-    Floats(Rows<f32>),
+    Floats(Rows<f32>, FloatOrder),
     Block32(Vec<Q8Block32>),
     Block256(Vec<Q8Block256>),
     Row(Vec<Q8Row>),
@@ -34,14 +37,14 @@ enum Inputs {
 
 impl Inputs {
     fn of(kind: TensorType, x: &Rows<f32>, arithmetic: Arithmetic) -> Self {
-        let rounded = |round: fn(f32) -> f32| Self::Floats(x.map(x.width, |_, row| row.iter().map(|&v| round(v)).collect()));
+        let rounded = |round: fn(f32) -> f32, order| Self::Floats(x.map(x.width, |_, row| row.iter().map(|&v| round(v)).collect()), order);
         if arithmetic == Arithmetic::Float {
-            return Self::Floats(x.clone());
+            return Self::Floats(x.clone(), FloatOrder::F32);
         }
         match kind {
-            TensorType::F32 => Self::Floats(x.clone()),
-            TensorType::F16 => rounded(|v| f16::from_f32(v).to_f32()),
-            TensorType::Bf16 => rounded(|v| bf16::from_f32(v).to_f32()),
+            TensorType::F32 => Self::Floats(x.clone(), FloatOrder::F32),
+            TensorType::F16 => rounded(|v| f16::from_f32(v).to_f32(), FloatOrder::F16),
+            TensorType::Bf16 => rounded(|v| bf16::from_f32(v).to_f32(), FloatOrder::Bf16),
             TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q8_0 => {
                 Self::Block32(x.iter().map(Q8Block32::of).collect())
             }
@@ -65,82 +68,112 @@ pub fn multiply(weight: &Matrix<'_>, x: &Rows<f32>, arithmetic: Arithmetic) -> R
     let mut by_output = vec![0.0; weight.rows * tokens];
     let least = WORK_A_TASK / (tokens * weight.cols).max(1) + 1;
     let outputs = by_output.par_chunks_mut(tokens).enumerate().with_min_len(least);
+    let product = if has_fma() { row_product_fma } else { row_product };
     outputs.for_each_init(
-        || (Codes::new(), vec![0.0; tokens], Vec::new()),
-        |(codes, sums, values), (row, out)| match &inputs {
-            Inputs::Floats(x) => {
-                weight.row_values(row, values);
-                out.iter_mut().zip(x.iter()).for_each(|(out, x)| *out = dot(values, x) as f32);
-            }
-            Inputs::Block32(x) => {
-                sums.fill(0.0);
-                for (block, stored) in weight.row_blocks(row).enumerate() {
-                    codes.read(weight.kind, stored);
-                    sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += block_32(codes, x, block));
-                }
-                out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = sum as f32);
-            }
-            Inputs::Block256(x) => {
-                sums.fill(0.0);
-                for (block, stored) in weight.row_blocks(row).enumerate() {
-                    codes.read(weight.kind, stored);
-                    sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += block_256(codes, x, block));
-                }
-                out.iter_mut().zip(&*sums).for_each(|(out, &sum)| *out = sum as f32);
-            }
-            Inputs::Row(x) => {
-                sums.fill(0.0);
-                for (block, stored) in weight.row_blocks(row).enumerate() {
-                    codes.read(weight.kind, stored);
-                    let sum = |x: &Q8Row| integer_dot(&codes.codes[..128], &x.codes[128 * block..128 * block + 128]);
-                    sums.iter_mut().zip(x).for_each(|(total, x)| *total += f64::from(sum(x)));
-                }
-                let values = sums.iter().zip(x).map(|(&sum, x)| sum as f32 / x.reciprocal * weight.scale);
-                out.iter_mut().zip(values).for_each(|(out, value)| *out = value);
-            }
-        },
+        || (Codes::new(), Vec::new()),
+        |(codes, values), (row, out)| product(weight, row, &inputs, arithmetic, (codes, values), out),
     );
     let by_token = (0..tokens).flat_map(|token| (0..weight.rows).map(move |row| row * tokens + token));
     Rows { tokens, width: weight.rows, values: by_token.map(|at| by_output[at]).collect() }
 }
 
-/// Block `block` of a row of blocks of 32: `scale · x_scale · Σ code · x_code - min · x_sum`.
-fn block_32(weight: &Codes, x: &Q8Block32, block: usize) -> f64 {
-    let sum = integer_dot(&weight.codes[..32], &x.codes[32 * block..32 * block + 32]);
-    let scaled = f64::from(weight.scale) * f64::from(x.scales[block]) * f64::from(sum);
-    scaled - f64::from(weight.min) * f64::from(x.sums[block])
+/// Whether the machine multiplies and adds in one rounding; without it that is done, as exactly, in software.
+fn has_fma() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
-/// Block `block` of a row of blocks of 256: `x_scale · (scale · Σ group_scale · Σ code · x_code - min · Σ group_min · x_group_sum)`.
-fn block_256(weight: &Codes, x: &Q8Block256, block: usize) -> f64 {
-    let codes = &x.codes[256 * block..256 * block + 256];
-    let group_sums = &x.group_sums[GROUPS * block..GROUPS * (block + 1)];
-    let (weights, _) = weight.codes.as_chunks::<GROUP>();
-    let (codes, _) = codes.as_chunks::<GROUP>();
-    let mut sum = 0;
-    for ((weights, codes), &scale) in weights.iter().zip(codes).zip(&weight.scales) {
-        sum += i32::from(scale) * integer_dot(weights, codes);
+/// [`row_product`], compiled for machines that [`has_fma`].
+fn row_product_fma(
+    weight: &Matrix<'_>,
+    row: usize,
+    inputs: &Inputs,
+    arithmetic: Arithmetic,
+    scratch: (&mut Codes, &mut Vec<f32>),
+    out: &mut [f32],
+) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled(
+            weight: &Matrix<'_>,
+            row: usize,
+            inputs: &Inputs,
+            arithmetic: Arithmetic,
+            scratch: (&mut Codes, &mut Vec<f32>),
+            out: &mut [f32],
+        ) {
+            row_product(weight, row, inputs, arithmetic, scratch, out);
+        }
+        // SAFETY: only called where `has_fma` found the features.
+        unsafe { compiled(weight, row, inputs, arithmetic, scratch, out) }
     }
-    let mins = weight.mins.iter().zip(group_sums).map(|(&min, &sum)| i32::from(min) * i32::from(sum)).sum::<i32>();
-    let scaled = f64::from(weight.scale) * f64::from(sum) - f64::from(weight.min) * f64::from(mins);
-    scaled * f64::from(x.scales[block])
+    #[cfg(not(target_arch = "x86_64"))]
+    row_product(weight, row, inputs, arithmetic, scratch, out);
 }
 
-/// Exact: at most 256 products of 2^14.
-fn integer_dot(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
-}
-
-/// `Σ a·b` in f64, in eight interleaved partial sums; each product of two f32 is exact.
-pub(in crate::model) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let (a_eights, a_rest) = a.as_chunks::<8>();
-    let (b_eights, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (a, b) in a_eights.iter().zip(b_eights) {
-        for lane in 0..8 {
-            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+/// Output `row` for every token.
+#[inline(always)]
+fn row_product(
+    weight: &Matrix<'_>,
+    row: usize,
+    inputs: &Inputs,
+    arithmetic: Arithmetic,
+    (codes, values): (&mut Codes, &mut Vec<f32>),
+    out: &mut [f32],
+) {
+    match inputs {
+        Inputs::Floats(x, order) => {
+            weight.row_values(row, values);
+            for (out, x) in out.iter_mut().zip(x.iter()) {
+                *out = if arithmetic == Arithmetic::Ggml { float_dot(values, x, *order) } else { wide_dot(values, x) as f32 };
+            }
+        }
+        Inputs::Block32(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes, _>(weight, row, codes, x, out, Lanes::add_32),
+        Inputs::Block32(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_32),
+        Inputs::Block256(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes, _>(weight, row, codes, x, out, Lanes::add_256),
+        Inputs::Block256(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_256),
+        Inputs::Row(x) => {
+            let mut sums = vec![0i64; x.len()];
+            for (block, stored) in weight.row_blocks(row).enumerate() {
+                codes.read(weight.kind, stored);
+                for (sum, x) in sums.iter_mut().zip(x) {
+                    let products = codes.codes.iter().zip(&x.codes[128 * block..128 * block + 128]);
+                    *sum += products.map(|(&w, &x)| i64::from(w) * i64::from(x)).sum::<i64>();
+                }
+            }
+            let products = sums.iter().zip(x).map(|(&sum, x)| sum as f32 / x.reciprocal * weight.scale);
+            out.iter_mut().zip(products).for_each(|(out, product)| *out = product);
         }
     }
-    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| f64::from(a) * f64::from(b));
-    sums.into_iter().chain(rest).sum()
+}
+
+/// Sums over the blocks of a row for every token.
+#[inline(always)]
+fn blocks<S: Sum, X>(
+    weight: &Matrix<'_>,
+    row: usize,
+    codes: &mut Codes,
+    x: &[X],
+    out: &mut [f32],
+    add: impl Fn(&mut S, &Codes, &X, usize),
+) {
+    // One token, the usual case, needs no list.
+    if let ([x], [out]) = (x, &mut *out) {
+        let mut sum = S::new(weight.kind);
+        for (block, stored) in weight.row_blocks(row).enumerate() {
+            codes.read(weight.kind, stored);
+            add(&mut sum, codes, x, block);
+        }
+        *out = sum.total();
+        return;
+    }
+    let mut sums: Vec<S> = x.iter().map(|_| S::new(weight.kind)).collect();
+    for (block, stored) in weight.row_blocks(row).enumerate() {
+        codes.read(weight.kind, stored);
+        sums.iter_mut().zip(x).for_each(|(sum, x)| add(sum, codes, x, block));
+    }
+    out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = sum.total());
 }
