@@ -17,8 +17,10 @@ mod emit;
 mod generate;
 pub mod output;
 pub mod progress;
+mod run;
 mod sim;
 mod simulate;
+mod stops;
 mod synth;
 mod synth_model;
 mod verify;
@@ -67,6 +69,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Run => run,
     Accuracy => accuracy,
     SynthModel => synth_model,
     Sim => sim,

@@ -3,12 +3,14 @@
 
 pub mod chat;
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod gguf;
 pub mod judge;
 pub mod llama;
 mod metadata;
 pub mod quant;
+pub mod sampler;
 pub mod synth;
 pub mod ternary;
 pub mod text;
@@ -17,6 +19,7 @@ mod tokens;
 pub mod weights;
 
 pub use config::{Activation, ModelShape};
+pub use engine::{AnyModel, Engine};
 pub use error::{ModelError, Refusal};
 pub use judge::Judge;
 pub use llama::{Llama, LlamaModel};

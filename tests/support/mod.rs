@@ -4,6 +4,7 @@
 pub mod golden;
 pub mod parts;
 pub mod program;
+pub mod pypi;
 
 use std::path::PathBuf;
 

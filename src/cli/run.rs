@@ -1,0 +1,245 @@
+//! `tritforge run`: text from a model, in software.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use super::stops::Stops;
+use super::{Outcome, output};
+use crate::model::gguf::GgufFile;
+use crate::model::quant::Arithmetic;
+use crate::model::sampler::{Sampler, Sampling};
+use crate::model::tokenizer::TextStream;
+use crate::model::{AnyModel, Engine, Tokenizer, text};
+
+/// Generate text with a model in software: Llama, mixtures of experts, llama.cpp's `bitnet`, BitNet b1.58.
+///
+/// Llama files run in llama.cpp's own arithmetic (activations quantised before a quantised product, f16 cache), so that greedy ids
+/// are llama.cpp's. BitNet b1.58 files run in the f64 judge, whose ternary sums are exact. Text streams to standard output,
+/// figures go to standard error.
+///
+/// Example: tritforge run --model models/stories3m.tq2_0.gguf --prompt "Once upon a time" --greedy --predict 100
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The model, GGUF; of a split model any part.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Text to go on with.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["tokens", "perplexity"])]
+    prompt: Option<String>,
+    /// Ids to go on with, comma-separated; the tokenizer is not asked.
+    #[arg(long, value_name = "IDS", value_delimiter = ',', conflicts_with = "perplexity")]
+    tokens: Option<Vec<u32>>,
+    /// Most ids to generate.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 128)]
+    predict: usize,
+    /// Always take the id of the largest logit.
+    #[arg(long)]
+    greedy: bool,
+    /// Divides the logits before an id is drawn; 0 is --greedy.
+    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    temperature: f64,
+    /// Draw from the N largest logits only; 0: from all.
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    top_k: usize,
+    /// Draw from the fewest ids that hold this share of the chance.
+    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    top_p: f64,
+    /// Draw from ids with at least this share of the best one's chance.
+    #[arg(long, value_name = "P", default_value_t = 0.05)]
+    min_p: f64,
+    /// Divides (or, if negative, multiplies) the logits of the last 64 ids.
+    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    repeat_penalty: f64,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// End at this text, which is not printed; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Do not end at the model's end-of-text ids.
+    #[arg(long)]
+    ignore_eos: bool,
+    /// Print generated ids, comma-separated, instead of their text.
+    #[arg(long)]
+    ids: bool,
+    /// Print the N largest logits of every step on standard error.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    top_logits: usize,
+    /// Instead measure the perplexity of a text, UTF-8; documents are separated by lines equal to <|endoftext|>.
+    #[arg(long, value_name = "FILE")]
+    perplexity: Option<PathBuf>,
+    /// How products with stored weights are done (Llama files).
+    #[arg(long, value_enum, default_value = "ggml")]
+    arithmetic: Products,
+    #[command(flatten)]
+    json: output::JsonArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Products {
+    /// llama.cpp's, bit for bit where known.
+    Ggml,
+    /// llama.cpp's operands with sums in f64.
+    Wide,
+    /// Weights and activations as floats: the judge.
+    Float,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
+    let sampling = sampling(&args)?;
+    let file = GgufFile::open(&args.model)?;
+    let file = file.parse()?;
+    let model = AnyModel::from_gguf(&file)?;
+    let arithmetic = match args.arithmetic {
+        Products::Ggml => Arithmetic::Ggml,
+        Products::Wide => Arithmetic::Wide,
+        Products::Float => Arithmetic::Float,
+    };
+    let engine = Engine::new(&model, arithmetic);
+    // Ids need no tokenizer, and a file whose tokenizer cannot be read can still be run with them.
+    let tokenizer = Tokenizer::from_gguf(&file);
+    if let Some(path) = &args.perplexity {
+        let documents = text::read_documents(path, &tokenizer?, model.context())?;
+        return perplexity(&args, &engine, &documents);
+    }
+    let prompt = match (&args.prompt, &args.tokens) {
+        (Some(text), None) => tokenizer.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?.encode_prompt(text)?,
+        (None, Some(ids)) => ids.clone(),
+        _ => bail!("expected one of --prompt, --tokens, --perplexity, found none; give a text or ids to go on with"),
+    };
+    let context = model.context();
+    // The last id is only printed, never read.
+    let positions = (prompt.len() + args.predict).saturating_sub(1);
+    if positions > context {
+        bail!(
+            "context: expected at most {context} positions (the model's), found {} of the prompt and {} to generate; \
+             shorten the prompt or lower --predict (the context is not shifted)",
+            prompt.len(),
+            args.predict
+        );
+    }
+    generate(&args, engine, &prompt, Sampler::new(sampling, args.seed), tokenizer.ok().as_ref())
+}
+
+/// The settings, refused outside their ranges.
+fn sampling(args: &Args) -> anyhow::Result<Sampling> {
+    let check = |name: &str, value: f64, expected: &str, holds: bool| {
+        if holds { Ok(()) } else { Err(anyhow::anyhow!("--{name}: expected {expected}, found {value}; leave it out for the usual value")) }
+    };
+    check("temperature", args.temperature, "0 or more", args.temperature >= 0.0 && args.temperature.is_finite())?;
+    check("top-p", args.top_p, "more than 0, at most 1", args.top_p > 0.0 && args.top_p <= 1.0)?;
+    check("min-p", args.min_p, "0 to 1", (0.0..=1.0).contains(&args.min_p))?;
+    check("repeat-penalty", args.repeat_penalty, "more than 0", args.repeat_penalty > 0.0 && args.repeat_penalty.is_finite())?;
+    let temperature = if args.greedy { 0.0 } else { args.temperature };
+    let (top_k, top_p, min_p, repeat_penalty) = (args.top_k, args.top_p, args.min_p, args.repeat_penalty);
+    Ok(Sampling { temperature, top_k, top_p, min_p, repeat_penalty })
+}
+
+/// What `--json` gets; times are measured.
+#[derive(serde::Serialize)]
+struct Generated<'r> {
+    prompt_ids: &'r [u32],
+    ids: &'r [u32],
+    text: Option<String>,
+    kind: &'static str,
+    prompt_seconds: f64,
+    seconds: f64,
+}
+
+fn generate(
+    args: &Args,
+    mut engine: Engine<'_, '_>,
+    prompt: &[u32],
+    mut sampler: Sampler,
+    tokenizer: Option<&Tokenizer>,
+) -> anyhow::Result<Outcome> {
+    let mut out = args.json.text();
+    let mut all = prompt.to_vec();
+    let mut stream = TextStream::default();
+    let mut stops = Stops::new(&args.stop);
+    let start = Instant::now();
+    let mut logits = engine.forward(prompt)?;
+    let prompt_seconds = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    while all.len() < prompt.len() + args.predict {
+        if args.top_logits > 0 {
+            show_largest(all.len(), &logits, args.top_logits, tokenizer);
+        }
+        let next = sampler.next(&logits, &all);
+        if !args.ignore_eos && tokenizer.is_some_and(|tokenizer| tokenizer.is_end(next)) {
+            break;
+        }
+        all.push(next);
+        let shown = match tokenizer {
+            Some(tokenizer) if !args.ids => stops.push(&stream.push(&tokenizer.piece(next)?)),
+            _ if all.len() == prompt.len() + 1 => next.to_string(),
+            _ => format!(",{next}"),
+        };
+        write!(out, "{shown}").and_then(|()| out.flush()).context("cannot write to standard output")?;
+        if stops.found() {
+            break;
+        }
+        if all.len() < prompt.len() + args.predict {
+            logits = engine.forward(&[next])?;
+        }
+    }
+    let rest = stops.finish(&stream.finish());
+    writeln!(out, "{rest}").context("cannot write to standard output")?;
+    let seconds = start.elapsed().as_secs_f64();
+    let ids = &all[prompt.len()..];
+    eprintln!("measured: prompt {} ids in {prompt_seconds:.3} s, {} ids generated in {seconds:.3} s", prompt.len(), ids.len());
+    let text = tokenizer.map(|tokenizer| tokenizer.decode(ids)).transpose()?;
+    args.json.write(&Generated { prompt_ids: prompt, ids, text, kind: "measured", prompt_seconds, seconds })?;
+    Ok(Outcome::Held)
+}
+
+/// One line: position, then the largest logits with id, logit, chance and text.
+fn show_largest(position: usize, logits: &[f64], count: usize, tokenizer: Option<&Tokenizer>) {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+    let most = logits[order[0]];
+    let sum: f64 = logits.iter().map(|z| (z - most).exp()).sum();
+    let line = order.iter().take(count).map(|&id| {
+        let piece = tokenizer.and_then(|tokenizer| tokenizer.piece(id as u32).ok());
+        let piece = piece.map_or(String::new(), |piece| format!(" {:?}", String::from_utf8_lossy(&piece)));
+        format!("{id} {:.5} {:.4}{piece}", logits[id], (logits[id] - most).exp() / sum)
+    });
+    eprintln!("position {position}: {}", line.collect::<Vec<_>>().join(" | "));
+}
+
+/// What `--json` gets for `--perplexity`.
+#[derive(serde::Serialize)]
+struct Measured {
+    kind: &'static str,
+    documents: usize,
+    predictions: usize,
+    nll: f64,
+    perplexity: f64,
+}
+
+fn perplexity(args: &Args, engine: &Engine<'_, '_>, documents: &[Vec<u32>]) -> anyhow::Result<Outcome> {
+    let predictions: usize = documents.iter().map(|ids| ids.len().saturating_sub(1)).sum();
+    if predictions == 0 {
+        bail!("--perplexity: expected a text of one token or more, found none; give another file");
+    }
+    let mut sum = 0.0;
+    for ids in documents.iter().filter(|ids| ids.len() > 1) {
+        sum += engine.loss(ids)?;
+    }
+    let nll = sum / predictions as f64;
+    let measured = Measured { kind: "measured", documents: documents.len(), predictions, nll, perplexity: nll.exp() };
+    writeln!(
+        args.json.text(),
+        "measured: perplexity {:.5} ({:.6} nats a token, {predictions} predictions in {} documents)",
+        measured.perplexity,
+        nll,
+        documents.len()
+    )
+    .context("cannot write to standard output")?;
+    args.json.write(&measured)?;
+    Ok(Outcome::Held)
+}
