@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::program::{root, tritforge};
+use support::program::{present, root, tritforge};
+use tritforge_testbench::harness::{iverilog, verilator, yosys};
 
 fn config(name: &str) -> PathBuf {
     root().join("configs").join(format!("{name}.toml"))
@@ -63,16 +64,6 @@ fn path() -> std::ffi::OsString {
     std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&rest))).unwrap()
 }
 
-/// The tool answers; where it does not, that is said, and is a failure under CI=true unless the tool is optional.
-fn present(tool: &str, optional: bool) -> bool {
-    if Command::new(tool).arg("-V").env("PATH", path()).output().is_ok() {
-        return true;
-    }
-    assert!(optional || std::env::var("CI").as_deref() != Ok("true"), "{tool} not found and CI=true; run `make tools`");
-    eprintln!("SKIPPED: {tool} not found in .tools/bin or on PATH; run `make tools`");
-    false
-}
-
 fn make(folder: &Path, arguments: &[&str]) -> String {
     let done = Command::new("make").args(arguments).current_dir(folder).env("PATH", path()).output().unwrap();
     let said = text(&done);
@@ -94,21 +85,21 @@ fn a_bundle_has_these_files_and_the_same_bytes_every_time() {
 #[test]
 fn in_a_bundle_plain_make_sim_passes_with_icarus() {
     // X on a compared signal fails here. Icarus comes only with Debian's packages.
-    if present("iverilog", true) {
+    if present(iverilog(), "iverilog", "the bundle's simulation") {
         assert!(make(&bundle("small", "icarus"), &["sim", "SIM=iverilog"]).contains("PASS"));
     }
 }
 
 #[test]
 fn in_a_bundle_make_sim_passes_with_verilator() {
-    if present("verilator", false) {
+    if present(verilator(), "verilator", "the bundle's simulation") {
         assert!(make(&bundle("small", "verilator"), &["sim", "SIM=verilator"]).contains("PASS"));
     }
 }
 
 #[test]
 fn emitted_tops_have_no_warning_of_verilator() {
-    if present("verilator", false) {
+    if present(verilator(), "verilator", "the lint of emitted tops") {
         for name in ["small", "two-bit", "kv260"] {
             assert!(!make(&bundle(name, &format!("lint-{name}")), &["lint"]).contains("%Warning"), "{name}");
         }
@@ -117,7 +108,7 @@ fn emitted_tops_have_no_warning_of_verilator() {
 
 #[test]
 fn yosys_finds_no_latch_loop_or_undriven_wire_in_the_emitted_top() {
-    if present("yosys", false) {
+    if present(yosys(), "yosys", "the check of an emitted top") {
         let folder = bundle("small", "yosys");
         make(&folder, &["check"]);
     }

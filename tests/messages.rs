@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use support::program::{Folder, refusal, root, tritforge};
+use support::skipped;
 use tritforge_spec::config::AccelConfig;
 use tritforge_spec::hw::{AttnShape, Hw};
 use tritforge_spec::image::Image;
@@ -127,7 +128,7 @@ fn a_tool_that_is_missing() {
         &["verify", "--random-configs", "1"],
     ] {
         if arguments[0] == "verify" && root().join(".tools/bin/verilator").exists() {
-            eprintln!("SKIPPED: verify without Verilator: the project's own is found without PATH");
+            skipped("verify without Verilator: the project's own is found without PATH");
             continue;
         }
         let mut command = tritforge();

@@ -4,7 +4,8 @@ mod support;
 
 use std::process::{Command, Output};
 
-use support::program::{root, tritforge};
+use support::program::{present, root, tritforge};
+use tritforge_testbench::harness::yosys;
 
 fn synth(arguments: &[&str]) -> Command {
     let mut command = tritforge();
@@ -17,13 +18,7 @@ fn output(mut command: Command) -> Output {
 }
 
 fn yosys_is_here() -> bool {
-    let own = root().join(".tools/bin/yosys");
-    if own.exists() || Command::new("yosys").arg("-V").output().is_ok() {
-        return true;
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "yosys not found and CI=true; run `make tools`");
-    eprintln!("SKIPPED: yosys not found in .tools/bin or on PATH; run `make tools`");
-    false
+    present(yosys(), "yosys", "area")
 }
 
 #[test]

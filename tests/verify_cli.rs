@@ -2,17 +2,18 @@
 
 mod support;
 
-use support::program::{root, tritforge};
+use support::program::{present, root, tritforge};
 use tritforge::compile::Target;
 use tritforge_testbench::builds::tops;
+use tritforge_testbench::harness::verilator;
 
 #[test]
 fn the_embedded_model_holds_in_lockstep_and_the_json_has_its_keys() {
     let (model, config) = (support::embedded("stories3m.tq1_0.gguf"), root().join("configs/small.toml"));
     // What the program builds is in the list of builds.
     assert_eq!(Target::open(&model, &config).unwrap().hw, tops::named("embedded").hw);
-    if tritforge_testbench::harness::verilator().is_none() {
-        return tritforge_testbench::harness::missing("verilator", "the embedded model in lockstep");
+    if !present(verilator(), "verilator", "the embedded model in lockstep") {
+        return;
     }
     let mut command = tritforge();
     command.args(["verify", "--model"]).arg(&model).arg("--config").arg(&config);

@@ -6,6 +6,7 @@ pub mod parts;
 pub mod program;
 pub mod pypi;
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use tritforge::model::judge::{Observer, Place, Real, Values};
@@ -15,12 +16,19 @@ pub fn embedded(name: &str) -> PathBuf {
     program::root().join("models").join(name)
 }
 
+/// Says aloud that a test, or a part of one, is skipped.
+pub fn skipped(why: &str) {
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
+    // Not eprintln!: the test runner swallows what a passing test prints.
+    let _ = std::io::stderr().write_all(format!("SKIPPED {name}: {why}\n").as_bytes());
+}
+
 /// A file under the folder that `TRITFORGE_TEST_DATA` names; `None`, said aloud, where it is not set.
 pub fn test_data(name: &str) -> Option<PathBuf> {
     match std::env::var_os("TRITFORGE_TEST_DATA") {
         Some(folder) => Some(PathBuf::from(folder).join(name)),
         None => {
-            eprintln!("SKIPPED: needs {name}; set TRITFORGE_TEST_DATA (see models/README.md)");
+            skipped(&format!("needs {name}; set TRITFORGE_TEST_DATA (see models/README.md)"));
             None
         }
     }

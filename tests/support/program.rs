@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use tritforge_testbench::harness::{Tool, missing};
+
 /// The project's root.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -15,6 +17,14 @@ pub fn tritforge() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tritforge"));
     command.current_dir(root());
     command
+}
+
+/// The tool is here; where it is not, that is said, and is a failure under CI=true unless the tool is optional.
+pub fn present(tool: Option<&Tool>, name: &str, what: &str) -> bool {
+    if tool.is_none() {
+        missing(name, what);
+    }
+    tool.is_some()
 }
 
 /// What it said beside its output.
