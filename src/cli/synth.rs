@@ -96,8 +96,9 @@ fn script(interface: &Interface, family: Family, files: &[String]) -> String {
     // The hierarchy is derived first: yosys 0.23 stops when synth_* derives it with changed parameters. It calls the derived top by a
     // hash, so that the top gets its name back.
     format!(
-        "read_verilog -sv {}; {chparam}hierarchy -check -top {top}; rename -top {top}; proc; check -assert; flatten; {} -top {top}; tee -q -o stat.json stat -json",
+        "read_verilog -sv {}; {chparam}hierarchy -check -top {top}; rename -top {top}; proc; check -assert; flatten; {}{} -top {top}; tee -q -o stat.json stat -json",
         files.join(" "),
+        family.prepare(),
         family.command(),
         top = interface.stem
     )
@@ -171,7 +172,7 @@ pub fn area(hw: &Hw, family: Family, names: Option<&[String]>) -> anyhow::Result
         hw_hash: format!("{:016x}", params.hw_hash),
         bram_unit: family.bram_unit(),
         tool: yosys.version.clone(),
-        command: format!("read_verilog -sv; hierarchy; proc; flatten; {}", family.command()),
+        command: format!("read_verilog -sv; hierarchy; proc; flatten; {}{}", family.prepare(), family.command()),
         blocks,
         total,
     })
