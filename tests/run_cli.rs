@@ -1,0 +1,78 @@
+//! `tritforge run` as a user meets it, on the embedded model.
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::golden;
+use support::program::{refusal, stderr, tritforge};
+
+const MODEL: &str = "models/stories3m.tq2_0.gguf";
+
+fn command(args: &[&str]) -> Command {
+    let mut command = tritforge();
+    command.arg("run").args(args);
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    let out = command(args).output().unwrap();
+    assert!(out.status.success(), "{args:?}: {out:?}");
+    out
+}
+
+fn stdout(out: &Output) -> String {
+    String::from_utf8(out.stdout.clone()).unwrap()
+}
+
+#[test]
+fn greedy_text_and_ids_are_the_golden_ones() {
+    let golden = golden::read();
+    let prompt = &golden.prompts[0];
+    let fresh = &prompt.greedy_ids[prompt.prompt_ids.len()..][..40];
+    let text = run(&["--model", MODEL, "--prompt", &prompt.text, "--greedy", "-n", "40", "--ignore-eos"]);
+    let text = stdout(&text);
+    assert!(prompt.greedy_text.contains(text.trim_end_matches('\n')), "{text}");
+    let list = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let tokens = list(&prompt.prompt_ids);
+    let ids = run(&["--model", MODEL, "--tokens", &tokens, "--greedy", "-n", "40", "--ids", "--ignore-eos", "--top-logits", "2"]);
+    assert_eq!(stdout(&ids).trim_end(), list(fresh));
+    assert_eq!(stderr(&ids).lines().filter(|line| line.starts_with("position ")).count(), 40);
+    assert!(stderr(&ids).contains(&format!("position {}: {} ", prompt.prompt_ids.len(), fresh[0])));
+}
+
+#[test]
+fn a_stop_text_ends_the_text_before_it() {
+    let prompt = ["--model", MODEL, "--prompt", "Once upon a time", "--greedy", "-n", "40"];
+    let whole = stdout(&run(&prompt));
+    let stopped = stdout(&run(&[&prompt[..], &["--stop", "named", "--stop", "little girl"]].concat()));
+    assert_eq!(stopped.trim_end_matches('\n'), &whole[..whole.find("little girl").unwrap()]);
+}
+
+#[test]
+fn draws_repeat_with_their_seed() {
+    let draw = |seed: &str| stdout(&run(&["--model", MODEL, "--prompt", "One day", "-n", "30", "--temperature", "1", "--seed", seed]));
+    assert_eq!(draw("5"), draw("5"));
+    assert_ne!(draw("5"), draw("6"));
+}
+
+#[test]
+fn perplexity_is_that_of_the_golden_losses() {
+    let out = run(&["--model", MODEL, "--perplexity", "models/own-stories.txt", "--json", "-"]);
+    let found: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let golden = golden::read().own_stories;
+    assert_eq!(found["predictions"], golden.tokens_predicted);
+    assert!((found["nll"].as_f64().unwrap() - golden.nll).abs() < 5e-7, "{found}");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_with_one_message() {
+    let refused = |args: &[&str]| refusal(command(&[&["--model", MODEL], args].concat()));
+    let said = refused(&["--prompt", "a", "-n", "300"]);
+    assert!(said.contains("context: expected at most 256 positions") && said.contains("the context is not shifted"), "{said}");
+    assert!(refused(&[]).contains("expected one of --prompt, --tokens, --perplexity, found none"));
+    assert!(refused(&["--tokens", "1,999"]).contains("token id: expected below the vocabulary's 512, found 999"));
+    assert!(refused(&["--prompt", "a", "--top-p", "0"]).contains("--top-p: expected more than 0, at most 1, found 0"));
+    assert!(refused(&["--prompt", "a", "--temperature=-1"]).contains("--temperature: expected 0 or more, found -1"));
+    assert!(refused(&["--perplexity", "/dev/null"]).contains("--perplexity: expected a text of one token or more, found none"));
+}
