@@ -15,6 +15,7 @@ mod bench;
 mod demo;
 mod emit;
 mod generate;
+mod inspect;
 pub mod output;
 pub mod progress;
 mod run;
@@ -69,6 +70,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Inspect => inspect,
     Run => run,
     Accuracy => accuracy,
     SynthModel => synth_model,

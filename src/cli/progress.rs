@@ -28,7 +28,12 @@ impl Progress {
 
     /// One step is done.
     pub fn tick(&self) {
-        let steps = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+        self.add(1);
+    }
+
+    /// Some steps are done.
+    pub fn add(&self, count: u64) {
+        let steps = self.steps.fetch_add(count, Ordering::Relaxed) + count;
         if self.begun.elapsed() > PATIENCE {
             if self.bar.is_hidden() {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr());

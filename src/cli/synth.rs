@@ -186,7 +186,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         Some(path) => Model::open(path)?,
         None => Model::from_gguf(&Gguf::parse(super::demo::MODEL)?)?,
     };
-    let report = area(&Hw::new(config, attn_shape(&model)?)?, args.family, args.blocks.as_deref())?;
+    let report = area(&Hw::new(config, attn_shape(&model.shape)?)?, args.family, args.blocks.as_deref())?;
     write!(args.json.text(), "{}", area::text(&report)).context("cannot write to standard output")?;
     args.json.write(&report)?;
     Ok(Outcome::Held)

@@ -18,7 +18,8 @@ use crate::model::synth::{self, Synth};
 /// Example: tritforge synth-model --shape layers=2,dim=256,heads=4,kv=2,head_dim=80,ffn=768 --seed 7 --out m.gguf
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Comma-separated sizes: layers, dim, heads, ffn are needed; kv (= heads), head_dim (= dim/heads), vocab (512),
+    /// 2b4t, 700m, 1.3b or 3b for a published shape, which entries behind it change (2b4t,layers=2); or
+    /// comma-separated sizes: layers, dim, heads, ffn are needed; kv (= heads), head_dim (= dim/heads), vocab (512),
     /// ctx (256), theta (10000), eps (1e-5), act (relu2, or silu), tied (true, or false) have the defaults in brackets.
     #[arg(long, value_name = "SIZES")]
     shape: String,

@@ -14,7 +14,7 @@ use tritforge_spec::rom::rope_steps;
 use super::calibrate::{FracBits, calibrate};
 use crate::model::error::Refusal;
 use crate::model::weights::{DenseTensor, Layer};
-use crate::model::{Activation, Model, ModelError, TernaryTensor, Tokenizer};
+use crate::model::{Activation, Model, ModelError, ModelShape, TernaryTensor, Tokenizer};
 
 const REMEDY: &str = "this version's integer pipeline does not cover the model: use another one";
 
@@ -29,7 +29,7 @@ fn refused(item: impl Into<String>, expected: impl Into<String>, found: impl ToS
 pub fn compile_model(model: &Model, tokenizer: Option<&Tokenizer>, kv_bits: usize) -> Result<int::IntModel, ModelError> {
     // Refused before the calibration spends time.
     check_kv_bits(kv_bits)?;
-    attn_shape(model)?;
+    attn_shape(&model.shape)?;
     quantise(model, calibrate(model, tokenizer)?, kv_bits)
 }
 
@@ -37,8 +37,7 @@ pub fn compile_model(model: &Model, tokenizer: Option<&Tokenizer>, kv_bits: usiz
 ///
 /// # Errors
 /// The first dimension that the contract does not cover.
-pub fn attn_shape(model: &Model) -> Result<AttnShape, ModelError> {
-    let s = &model.shape;
+pub fn attn_shape(s: &ModelShape) -> Result<AttnShape, ModelError> {
     if !(32..=128).contains(&s.head_dim) || !s.head_dim.is_multiple_of(16) {
         return Err(refused("head size", "a multiple of 16, 32 to 128", s.head_dim));
     }
@@ -64,7 +63,7 @@ pub fn attn_shape(model: &Model) -> Result<AttnShape, ModelError> {
 /// As [`compile_model`].
 pub fn quantise(model: &Model, frac: FracBits, kv_bits: usize) -> Result<int::IntModel, ModelError> {
     check_kv_bits(kv_bits)?;
-    let shape = attn_shape(model)?;
+    let shape = attn_shape(&model.shape)?;
     let eps = f64::from(model.shape.rms_epsilon);
     let build = Build { shape: &shape, eps, frac, kv_limit: f64::from(code_limit(kv_bits)) };
     let layers = model.layers.iter().enumerate().map(|(n, layer)| build.layer(n, layer)).collect::<Result<_, _>>()?;

@@ -41,7 +41,7 @@ impl Target {
         let file = GgufFile::open(path)?;
         let parsed = file.parse()?;
         let (model, tokenizer) = (Model::from_gguf(&parsed)?, Tokenizer::from_gguf(&parsed)?);
-        let hw = Hw::new(config, attn_shape(&model)?)?;
+        let hw = Hw::new(config, attn_shape(&model.shape)?)?;
         let int = compile_model(&model, Some(&tokenizer), hw.config.kv_bits)?;
         Ok(Target { hw, int, tokenizer, model_hash: tritforge_spec::image::file_hash(file.bytes()) })
     }

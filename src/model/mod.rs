@@ -11,6 +11,7 @@ pub mod llama;
 mod metadata;
 pub mod quant;
 pub mod sampler;
+pub mod survey;
 pub mod synth;
 pub mod ternary;
 pub mod text;

@@ -41,15 +41,27 @@ pub struct Synth {
     pub kind: TensorType,
 }
 
-/// Reads `layers=2,dim=256,…` (see `tritforge synth-model --help`) into a shape and whether the head is tied.
+/// Shapes of published models: Microsoft's BitNet b1.58 2B4T, and 1bitLLM's of the BitNet b1.58 paper (`config.json` of each).
+const PUBLISHED: [(&str, &str); 4] = [
+    ("2b4t", "layers=30,dim=2560,heads=20,kv=5,head_dim=128,ffn=6912,vocab=128256,ctx=4096,theta=500000"),
+    ("700m", "layers=24,dim=1536,heads=16,ffn=4096,vocab=32002,ctx=2048,act=silu,tied=false"),
+    ("1.3b", "layers=24,dim=2048,heads=32,ffn=5460,vocab=32002,ctx=2048,act=silu,tied=false"),
+    ("3b", "layers=26,dim=3200,heads=32,ffn=8640,vocab=32002,ctx=2048,act=silu,tied=false"),
+];
+
+/// Reads `layers=2,dim=256,…` (see `tritforge synth-model --help`) into a shape and whether the head is tied. The first entry may
+/// be the name of a published shape; entries behind it change it.
 ///
 /// # Errors
 /// [`Refusal`] for an unknown, doubled, missing or unusable entry.
 pub fn parse_shape(text: &str) -> Result<(ModelShape, bool), ModelError> {
     let mut entries: Vec<(&str, &str)> = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let published = parts().next().and_then(|first| PUBLISHED.iter().find(|p| p.0 == first));
+    for part in parts().skip(published.is_some().into()) {
         let Some((name, value)) = part.split_once('=') else {
-            return Err(bad_entry(part, "name=value", part));
+            let names = PUBLISHED.map(|p| p.0).join(", ");
+            return Err(bad_entry(part, &format!("name=value, or first of all one of {names}"), part));
         };
         if !ENTRIES.contains(&name) {
             return Err(bad_entry(name, &format!("one of {}", ENTRIES.join(", ")), name));
@@ -58,6 +70,11 @@ pub fn parse_shape(text: &str) -> Result<(ModelShape, bool), ModelError> {
             return Err(bad_entry(name, "once", "twice"));
         }
         entries.push((name, value));
+    }
+    for (name, value) in published.iter().flat_map(|p| p.1.split(',')).filter_map(|part| part.split_once('=')) {
+        if entries.iter().all(|&(other, _)| other != name) {
+            entries.push((name, value));
+        }
     }
     let find = |name: &str| entries.iter().find(|(other, _)| *other == name).map(|&(_, value)| value);
     let size = |name: &str, default: Option<usize>| match find(name) {

@@ -106,6 +106,12 @@ fn place(element: usize, cols: usize) -> String {
     format!("row {}, column {}", element / cols, element % cols)
 }
 
+/// The refusal of a matrix whose element of `row` and `col` is `found`, where those before it that are not 0 had this magnitude.
+pub(super) fn not_ternary(tensor: &TensorInfo<'_>, row: usize, col: usize, scale: f32, found: f32) -> ModelError {
+    let expected = if scale > 0.0 { format!("-{scale}, 0 or {scale}") } else { "a finite number".into() };
+    refuse(tensor, format!("row {row}, column {col}"), &expected, found.to_string(), NOT_TERNARY)
+}
+
 /// TQ1_0 and TQ2_0: the scales of all blocks must be bit-equal; a block of zeros may have scale 0.
 fn from_ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(Vec<i8>, f32), ModelError> {
     let mut out = Vec::with_capacity(tensor.elements() as usize);
@@ -161,8 +167,7 @@ fn from_numbers(tensor: &TensorInfo<'_>, matrix: &Matrix<'_>) -> Result<(Vec<i8>
         }
     });
     if let Some((element, x, scale)) = wrong {
-        let expected = scale.map_or("a finite number".into(), |s| format!("-{s}, 0 or {s}"));
-        return Err(refuse(tensor, place(element, matrix.cols), &expected, x.to_string(), NOT_TERNARY));
+        return Err(not_ternary(tensor, element / matrix.cols, element % matrix.cols, scale.unwrap_or(0.0), x));
     }
     Ok((out, scale.unwrap_or(1.0)))
 }

@@ -71,6 +71,9 @@ pub struct Model {
     pub output: Option<DenseTensor>,
 }
 
+/// Names of a layer's linear weights, without `blk.N.` and `.weight`.
+pub const LINEAR: [&str; 7] = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+
 impl Model {
     /// Opens, checks and reads the model in the file at `path`.
     ///

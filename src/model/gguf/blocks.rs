@@ -62,7 +62,7 @@ pub fn tq1_0(block: &[u8], trits: &mut [i8; TRITS_A_BLOCK]) -> Result<f16, BadCo
 }
 
 /// The base-3 number (0 to 242, first digit most significant) that a TQ1_0 byte stands for: byte = ceil(code·256/243).
-fn tq1_code(byte: u8) -> Option<u32> {
+pub fn tq1_code(byte: u8) -> Option<u32> {
     let code = u32::from(byte) * CODES / 256;
     (tq1_byte(code) == byte).then_some(code)
 }
