@@ -5,7 +5,9 @@ mod support;
 use std::process::{Command, Output};
 
 use support::golden;
-use support::program::{refusal, stderr, tritforge};
+use support::parts::Parts;
+use support::program::{Folder, refusal, stderr, tritforge};
+use tritforge::model::gguf::Metadata;
 
 const MODEL: &str = "models/stories3m.tq2_0.gguf";
 
@@ -47,6 +49,21 @@ fn a_stop_text_ends_the_text_before_it() {
     let whole = stdout(&run(&prompt));
     let stopped = stdout(&run(&[&prompt[..], &["--stop", "named", "--stop", "little girl"]].concat()));
     assert_eq!(stopped.trim_end_matches('\n'), &whole[..whole.find("little girl").unwrap()]);
+}
+
+#[test]
+fn a_chat_goes_through_the_template_of_the_file() {
+    const TEMPLATE: &str = "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}Once {% endif %}{{ m.content }}{% endfor %}\
+        {% if add_generation_prompt %} a little{% endif %}";
+    let folder = Folder::new("chat");
+    let parts = Parts::read(&std::fs::read(MODEL).unwrap()).set("tokenizer.chat_template", Metadata::Text(TEMPLATE.into()));
+    std::fs::write(folder.file("m.gguf"), parts.write()).unwrap();
+    let rest = ["--greedy", "-n", "20", "--ids"];
+    let ids = |args: &[&str]| stdout(&run(&[args, &rest[..]].concat()));
+    let chat = ids(&["--model", &folder.file("m.gguf"), "--chat", "--system", "", "--prompt", "upon a time there was"]);
+    assert_eq!(chat, ids(&["--model", MODEL, "--prompt", "Once upon a time there was a little"]));
+    let said = refusal(command(&["--model", MODEL, "--chat", "--prompt", "a"]));
+    assert!(said.contains("--chat: expected a chat template in the file, found none"), "{said}");
 }
 
 #[test]

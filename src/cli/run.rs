@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::stops::Stops;
 use super::{Outcome, output};
+use crate::model::chat::Message;
 use crate::model::gguf::GgufFile;
 use crate::model::quant::Arithmetic;
 use crate::model::sampler::{Sampler, Sampling};
@@ -21,7 +22,8 @@ use crate::model::{AnyModel, Engine, Tokenizer, text};
 /// are llama.cpp's. BitNet b1.58 files run in the f64 judge, whose ternary sums are exact. Text streams to standard output,
 /// figures go to standard error.
 ///
-/// Example: tritforge run --model models/stories3m.tq2_0.gguf --prompt "Once upon a time" --greedy --predict 100
+/// Examples: tritforge run --model models/stories3m.tq2_0.gguf --prompt "Once upon a time" --greedy --predict 100;
+/// tritforge run --model SmolLM2-135M-Instruct.Q4_1.gguf --chat --prompt "What is a FIFO?"
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The model, GGUF; of a split model any part.
@@ -30,6 +32,12 @@ pub struct Args {
     /// Text to go on with.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["tokens", "perplexity"])]
     prompt: Option<String>,
+    /// The prompt is what a user says: put it into the chat template of the file, up to where the answer begins.
+    #[arg(long, requires = "prompt")]
+    chat: bool,
+    /// With --chat: what the system says before the user.
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
     /// Ids to go on with, comma-separated; the tokenizer is not asked.
     #[arg(long, value_name = "IDS", value_delimiter = ',', conflicts_with = "perplexity")]
     tokens: Option<Vec<u32>>,
@@ -107,13 +115,16 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         return perplexity(&args, &engine, &documents);
     }
     let prompt = match (&args.prompt, &args.tokens) {
-        (Some(text), None) => tokenizer.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?.encode_prompt(text)?,
+        (Some(text), None) => {
+            let tokenizer = tokenizer.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+            if args.chat { chat(tokenizer, args.system.as_deref(), text)? } else { tokenizer.encode_prompt(text)? }
+        }
         (None, Some(ids)) => ids.clone(),
         _ => bail!("expected one of --prompt, --tokens, --perplexity, found none; give a text or ids to go on with"),
     };
     let context = model.context();
     // The last id is only printed, never read.
-    let positions = (prompt.len() + args.predict).saturating_sub(1);
+    let positions = prompt.len().saturating_add(args.predict).saturating_sub(1);
     if positions > context {
         bail!(
             "context: expected at most {context} positions (the model's), found {} of the prompt and {} to generate; \
@@ -123,6 +134,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         );
     }
     generate(&args, engine, &prompt, Sampler::new(sampling, args.seed), tokenizer.ok().as_ref())
+}
+
+/// The ids of a conversation's begin, up to where the answer begins.
+fn chat(tokenizer: &Tokenizer, system: Option<&str>, user: &str) -> anyhow::Result<Vec<u32>> {
+    let messages: Vec<_> = system.map(|text| Message::new("system", text)).into_iter().chain([Message::new("user", user)]).collect();
+    let template = tokenizer
+        .chat()?
+        .context("--chat: expected a chat template in the file, found none; give the prompt as the model was trained on it")?;
+    Ok(tokenizer.encode_chat(&template.render(&messages, true)?)?)
 }
 
 /// The settings, refused outside their ranges.
