@@ -65,8 +65,8 @@ pub struct Args {
     /// Seed of the draws.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// End at this text, which is not printed; may be given several times.
-    #[arg(long, value_name = "TEXT")]
+    /// End at this text, which is not printed (the JSON has every id with its whole text); may be given several times.
+    #[arg(long, value_name = "TEXT", conflicts_with = "ids")]
     stop: Vec<String>,
     /// Do not end at the model's end-of-text ids.
     #[arg(long)]
@@ -124,7 +124,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     };
     let context = model.context();
     // The last id is only printed, never read.
-    let positions = prompt.len().saturating_add(args.predict).saturating_sub(1);
+    let end = prompt.len().saturating_add(args.predict);
+    let positions = end.saturating_sub(1);
     if positions > context {
         bail!(
             "context: expected at most {context} positions (the model's), found {} of the prompt and {} to generate; \
@@ -150,6 +151,9 @@ fn sampling(args: &Args) -> anyhow::Result<Sampling> {
     let check = |name: &str, value: f64, expected: &str, holds: bool| {
         if holds { Ok(()) } else { Err(anyhow::anyhow!("--{name}: expected {expected}, found {value}; leave it out for the usual value")) }
     };
+    if args.stop.iter().any(String::is_empty) {
+        bail!("--stop: expected a text, found an empty one; leave it out to end nowhere before --predict");
+    }
     check("temperature", args.temperature, "0 or more", args.temperature >= 0.0 && args.temperature.is_finite())?;
     check("top-p", args.top_p, "more than 0, at most 1", args.top_p > 0.0 && args.top_p <= 1.0)?;
     check("min-p", args.min_p, "0 to 1", (0.0..=1.0).contains(&args.min_p))?;
@@ -178,6 +182,7 @@ fn generate(
     tokenizer: Option<&Tokenizer>,
 ) -> anyhow::Result<Outcome> {
     let mut out = args.json.text();
+    let end = prompt.len().saturating_add(args.predict);
     let mut all = prompt.to_vec();
     let mut stream = TextStream::default();
     let mut stops = Stops::new(&args.stop);
@@ -185,7 +190,7 @@ fn generate(
     let mut logits = engine.forward(prompt)?;
     let prompt_seconds = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    while all.len() < prompt.len() + args.predict {
+    while all.len() < end {
         if args.top_logits > 0 {
             show_largest(all.len(), &logits, args.top_logits, tokenizer);
         }
@@ -203,7 +208,7 @@ fn generate(
         if stops.found() {
             break;
         }
-        if all.len() < prompt.len() + args.predict {
+        if all.len() < end {
             logits = engine.forward(&[next])?;
         }
     }

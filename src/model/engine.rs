@@ -89,9 +89,18 @@ impl<'m, 'a> Engine<'m, 'a> {
     pub fn loss(&self, ids: &[u32]) -> Result<f64, ModelError> {
         match self {
             Self::Llama(llama, _) => {
-                let logits = llama.forward(ids, &mut llama.cache(), Wanted::All, &mut ())?;
-                let row = |token| logits.row(token).iter().map(|&z| f64::from(z)).collect::<Vec<_>>();
-                Ok((1..ids.len()).map(|at| negative_log_likelihood(&row(at - 1), ids[at] as usize)).sum())
+                // Logits of a whole context would fill the memory.
+                const PIECE: usize = 64;
+                let (mut cache, mut sum) = (llama.cache(), 0.0);
+                for (piece, tokens) in ids.chunks(PIECE).enumerate() {
+                    let logits = llama.forward(tokens, &mut cache, Wanted::All, &mut ())?;
+                    let next = ids[(piece * PIECE + 1).min(ids.len())..].iter().take(tokens.len());
+                    for (token, &next) in next.enumerate() {
+                        let row: Vec<f64> = logits.row(token).iter().map(|&z| f64::from(z)).collect();
+                        sum += negative_log_likelihood(&row, next as usize);
+                    }
+                }
+                Ok(sum)
             }
             Self::Ternary(judge, _) => {
                 let loss = judge.loss(ids)?;

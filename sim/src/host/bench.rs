@@ -182,6 +182,11 @@ impl Bench {
         self.drive_memory(out, input);
     }
 
+    /// There is a [`Bench::fault`].
+    pub fn faulty(&self) -> bool {
+        self.refused.is_some() || !self.memory.violations().is_empty()
+    }
+
     /// What neither hardware nor host may do and one of them did: the first of each kind.
     pub fn fault(&self) -> Option<Fault> {
         self.memory.violations().first().cloned().map(Fault::Axi).or(self.refused.clone())
