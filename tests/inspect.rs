@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::parts::Parts;
 use support::program::{self, Folder, stderr};
 use tritforge::model::gguf::{Gguf, TensorType};
 use tritforge::model::survey::survey;
@@ -80,4 +81,28 @@ fn published_shapes_are_known_by_name_and_can_be_changed() {
     let (shape, tied) = parse_shape("3b").unwrap();
     assert_eq!((shape.layers, shape.head_dim, shape.ffn, tied), (26, 100, 8640, false));
     assert!(parse_shape("layers=2,2b4t").is_err());
+}
+
+#[test]
+fn a_negative_scale_and_blocks_of_zeros_count_as_the_reader_takes_them() {
+    for kind in [TensorType::Tq1_0, TensorType::Tq2_0] {
+        let block = kind.block_bytes() as usize;
+        let parts = Parts::model(kind).spoil("blk.0.attn_q.weight", |stored| {
+            for (n, block) in stored.chunks_exact_mut(block).enumerate() {
+                let at = block.len() - 1;
+                block[at] |= 0x80;
+                if n == 1 {
+                    // All zeros, and scale 0: every digit 1, every code 1.
+                    block.fill(if kind == TensorType::Tq1_0 { 0x80 } else { 0x55 });
+                    block[at - 1..].fill(0);
+                }
+            }
+        });
+        let bytes = parts.write();
+        let file = Gguf::parse(&bytes).unwrap();
+        let read = TernaryTensor::read(&file, file.need_tensor("blk.0.attn_q.weight").unwrap()).unwrap();
+        let trits = survey(&file, &|_| {}).into_iter().find(|t| t.name == "blk.0.attn_q.weight").unwrap().trits.unwrap();
+        assert_eq!(([trits.minus, trits.zero, trits.plus], trits.scale), (counted(&read), read.scale), "{kind:?}");
+        assert!(trits.scale > 0.0 && trits.zero > 256);
+    }
 }

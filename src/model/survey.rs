@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::error::ModelError;
 use super::gguf::{Gguf, TensorInfo, TensorType};
 use super::quant::Matrix;
-use super::ternary::TernaryTensor;
+use super::ternary::ternary_blocks;
 
 /// Elements of a chunk that is counted at once.
 const CHUNK_BLOCKS: usize = 1 << 14;
@@ -63,7 +63,7 @@ pub fn survey(file: &Gguf<'_>, done: &(dyn Fn(u64) + Sync)) -> Vec<Tensor> {
 /// Counts the elements of a matrix.
 ///
 /// # Errors
-/// As [`TernaryTensor::read`], for one that is not ternary.
+/// As [`TernaryTensor::read`](super::TernaryTensor::read), for one that is not ternary.
 fn trits(file: &Gguf<'_>, tensor: &TensorInfo<'_>) -> Result<Trits, ModelError> {
     let quick = match tensor.kind {
         TensorType::Tq2_0 => two_bit(file.tensor_bytes(tensor)),
@@ -73,14 +73,21 @@ fn trits(file: &Gguf<'_>, tensor: &TensorInfo<'_>) -> Result<Trits, ModelError> 
     };
     match quick {
         Some(trits) => Ok(trits),
-        // Something is unusual about it: the careful reader says what, or that it is all right.
-        None => TernaryTensor::read(file, tensor).map(|read| count(read.scale, &read.to_trits())),
+        // Something is unusual about it: the careful readers say what, or that it is all right.
+        None if tensor.kind == TensorType::I2S => numbers(file, tensor),
+        None => careful(file, tensor),
     }
 }
 
-fn count(scale: f32, trits: &[i8]) -> Trits {
-    let of = |value| trits.iter().filter(|&&t| t == value).count() as u64;
-    Trits { scale, minus: of(-1), zero: of(0), plus: of(1) }
+/// TQ1_0 and TQ2_0 block by block.
+fn careful(file: &Gguf<'_>, tensor: &TensorInfo<'_>) -> Result<Trits, ModelError> {
+    let mut counts = [0; 3];
+    let scale = ternary_blocks(tensor, file.tensor_bytes(tensor), |block| block.iter().for_each(|&t| counts[(t + 1) as usize] += 1))?;
+    if scale < 0.0 {
+        counts.reverse();
+    }
+    let [minus, zero, plus] = counts;
+    Ok(Trits { scale: scale.abs(), minus, zero, plus })
 }
 
 /// How often each byte stands in the codes of blocks, whose one scale stands behind them; `None` if blocks differ in it, or it is not

@@ -58,7 +58,15 @@ impl TernaryTensor {
         let cols = tensor.columns() as usize;
         let rows = (tensor.elements() / tensor.columns()) as usize;
         let (trits, scale) = match tensor.kind {
-            TensorType::Tq1_0 | TensorType::Tq2_0 => from_ternary_blocks(tensor, file.tensor_bytes(tensor), cols)?,
+            TensorType::Tq1_0 | TensorType::Tq2_0 => {
+                let mut trits = Vec::with_capacity(tensor.elements() as usize);
+                let scale = ternary_blocks(tensor, file.tensor_bytes(tensor), |block| trits.extend_from_slice(block))?;
+                if scale < 0.0 {
+                    // -s, 0, +s all the same, counted from the other end.
+                    trits.iter_mut().for_each(|trit| *trit = -*trit);
+                }
+                (trits, scale.abs())
+            }
             _ => from_numbers(tensor, &Matrix::new(file, tensor)?)?,
         };
         Ok(Self::from_trits(rows, cols, scale, &trits))
@@ -112,9 +120,10 @@ pub(super) fn not_ternary(tensor: &TensorInfo<'_>, row: usize, col: usize, scale
     refuse(tensor, format!("row {row}, column {col}"), &expected, found.to_string(), NOT_TERNARY)
 }
 
-/// TQ1_0 and TQ2_0: the scales of all blocks must be bit-equal; a block of zeros may have scale 0.
-fn from_ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Result<(Vec<i8>, f32), ModelError> {
-    let mut out = Vec::with_capacity(tensor.elements() as usize);
+/// TQ1_0 and TQ2_0: gives the trits of each block to `out`, and their scale, which may be negative. The scales of all blocks must be
+/// bit-equal; a block of zeros may have scale 0.
+pub(super) fn ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], mut out: impl FnMut(&[i8])) -> Result<f32, ModelError> {
+    let cols = tensor.columns() as usize;
     let mut common: Option<half::f16> = None;
     let mut trits = [0; TRITS_A_BLOCK];
     for (block, stored) in bytes.chunks_exact(tensor.kind.block_bytes() as usize).enumerate() {
@@ -141,14 +150,9 @@ fn from_ternary_blocks(tensor: &TensorInfo<'_>, bytes: &[u8], cols: usize) -> Re
         } else {
             common = Some(scale);
         }
-        out.extend_from_slice(&trits);
+        out(&trits);
     }
-    let scale = common.map_or(1.0, half::f16::to_f32);
-    if scale < 0.0 {
-        // -s, 0, +s all the same, counted from the other end.
-        out.iter_mut().for_each(|trit| *trit = -*trit);
-    }
-    Ok((out, scale.abs()))
+    Ok(common.map_or(1.0, half::f16::to_f32))
 }
 
 /// All other types: s is the magnitude of the first element that is not 0, every other one must be ±s or 0.

@@ -197,7 +197,8 @@ impl Counter {
         }
         self.value
     }
-    /// Becomes `n` whatever it was, so from here on it does not move with what it was.
+    /// Becomes `n` whatever it was, so from here on it does not move with what it was. Within a cycle `n` must come from hashed state or
+    /// [`Counter::exact`], never from another counter's [`Counter::raw`]: that is for answers.
     #[inline(always)]
     pub fn set(&mut self, n: u32) {
         (self.value, self.fixed) = (n, true);

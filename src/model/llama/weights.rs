@@ -174,8 +174,9 @@ impl<'a> Tensors<'_, 'a> {
 
     /// A vector of finite numbers.
     fn need_vector(&mut self, name: &str, size: usize) -> Result<Vec<f32>, ModelError> {
+        let matrix = self.matrix(name, [size, 1, 1])?;
         let mut values = Vec::with_capacity(size);
-        self.matrix(name, [size, 1, 1])?.for_each_value(|x| values.push(x));
+        matrix.for_each_value(|x| values.push(x));
         if let Some(at) = values.iter().position(|x| !x.is_finite()) {
             let item = format!("tensor '{}', element {at}", shown(name));
             let remedy = "the weights are damaged: fetch or convert the model again";
