@@ -60,6 +60,30 @@ fn hostile_templates_are_refused_within_the_limits() {
         "{{ 'abc'|indent(1000000000) }}".into(),
         "{{ messages|tojson(indent=1000000000) }}".into(),
         "{{ (range(9999)|list)|map('string')|join('x' * 99999) }}".into(),
+        "{% set ns = namespace(x=range(19000)|list) %}{% for i in range(28) %}{% set ns.x = [ns.x] %}{% endfor %}\
+         {{ ns.x|tojson(indent=10000) }}"
+            .into(),
+        "{{ ('\u{1}' * 30000000)|tojson }}".into(),
+        "{{ ['\u{1}' * 60000000] }}".into(),
+        "{{ ('\"' * 60000000)|e }}".into(),
+        "{{ ('a\n' * 500000)|indent(10000) }}".into(),
+        "{{ ('a\n' * 500000)|indent(width=10000.0) }}".into(),
+        "{{ ('a\n' * 500000)|indent(none, width=10000) }}".into(),
+        "{{ strftime_now('x' * 1025) }}".into(),
+        "{% set f = 'é' * 50000000 %}{% for i in range(9999) %}{{ f[99999999] }}{% endfor %}".into(),
+        "{% set f = 'é' * 50000000 %}{% for i in range(9999) %}{% set x = f[-1] %}{% endfor %}".into(),
+        "{% set f = 'a' * 50000000 %}{% for i in range(9999) %}{% set x = f is lower %}{% endfor %}".into(),
+        "{% set l = range(9999)|list|reverse %}{% for i in range(9999) %}{% set x = l[9998] %}{% endfor %}".into(),
+        "{% set f = 'é' * 60000000 %}{% for i in range(9999) %}{% for c in f %}{% break %}{% endfor %}{% endfor %}".into(),
+        "{{ ('x' * 120000000)[:] }}".into(),
+        "{{ ('x' * 120000000)[::-1] }}".into(),
+        "{{ ('x' * 60000000)|list }}".into(),
+        "{{ ('x' * 60000000)|batch(2) }}".into(),
+        "{{ ('x' * 60000000)|unique }}".into(),
+        "{{ ('x' * 60000000)|split('') }}".into(),
+        "{{ ('x\n' * 30000000)|lines }}".into(),
+        "{{ ('x' * 60000000).split('x') }}".into(),
+        "{{ ('x\n' * 30000000).splitlines() }}".into(),
         "{% include 'x' %}".into(),
         "{% block a %}{{ self.a() }}{% endblock %}".into(),
         format!("{{% set x %}}{}{{% endset %}}{{% for i in range(9999) %}}{{{{ x }}}}{{% endfor %}}", "a".repeat(100_000)),
@@ -86,6 +110,8 @@ fn messages_name_the_line_and_the_fault() {
         ("\n{{ messages[9].role }}", "line 2", "undefined value"),
         ("\n\n{{ 'a'|frobnicate }}", "line 3", "the filter 'frobnicate' is not known"),
         ("{{ 'a'.frobnicate() }}", "line 1", "the method 'frobnicate' is not known"),
+        ("\n{% for m in messages recursive %}{% endfor %}", "line 2", "recursive loops are not supported"),
+        ("\n\n{% for m in messages %}\n{{ m }}{{ 1 + 'a' }}{% endfor %}", "line 4", "'+' between number and string"),
         ("{{ strftime_now('%Q') }}", "line 1", "cannot print '%Q'"),
     ];
     for (source, line, fault) in cases {
@@ -95,8 +121,16 @@ fn messages_name_the_line_and_the_fault() {
 }
 
 #[test]
+fn loops_run_and_end_as_those_of_jinja() {
+    let source = "{% macro f(a) %}{% for c in a %}{% if c == 'l' %}{% break %}{% endif %}{{ c }}{% endfor %}{% endmacro %}\
+                  {% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ f(m.content) }}{{ ',' if not loop.last }}{% endfor %}\
+                  {% for x in [] or 'ab' %}<{{ x }}>{% endfor %}{% for x in [] %}{{ x }}{% else %}-{% endfor %}";
+    assert_eq!(render(source).unwrap(), "He,Hi,Why?<a><b>-");
+}
+
+#[test]
 fn slices_are_those_of_python() {
     let source = "{{ 'abcdef'[1:4] }} {{ 'abcdef'[-2:] }} {{ 'abc'[::-1] }} {{ [1, 2, 3, 4][::2] }} {{ [][::-1] }} {{ [1, 2, 3][5:0:-2] }} \
-                  {{ 'abc'[:-9] }}|{{ 'äöü'[1:] }}";
-    assert_eq!(render(source).unwrap(), "bcd ef cba [1, 3] [] [3] |öü");
+                  {{ 'abc'[:-9] }}|{{ 'äöü'[1:] }} {{ 'äöü'[-2:-1] }} {{ 'äöü'[2:1] }}|{{ ''[:] }}|{{ 'äöü'[::2] }} {{ 'abc'[9:] }}|{{ 'abc'[-9:9] }}";
+    assert_eq!(render(source).unwrap(), "bcd ef cba [1, 3] [] [3] |öü ö ||äü |abc");
 }

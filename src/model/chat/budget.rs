@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
-use super::print::{Style, write};
+use super::names::PARTS;
+use super::print::{Printer, Style};
 
 /// Bytes of text and values that one run may build and look at.
 pub const BUDGET: usize = 1 << 28;
@@ -17,8 +18,10 @@ const NODE: usize = 16;
 const DEPTH: usize = 32;
 /// Values in one container.
 const NODES: usize = 20_000;
+/// Bytes of a text that an operation may take apart into values.
+pub const LONG: usize = 1 << 20;
 /// Largest number that a filter or method may be given as an option (indent, length of a batch).
-const OPTION: i64 = 10_000;
+const OPTION: f64 = 10_000.0;
 
 /// What one run has left.
 #[derive(Debug, Clone)]
@@ -77,31 +80,33 @@ impl Budget {
         Ok(())
     }
 
-    /// A value as text, charged.
+    /// A value as text, charged while it is written.
     ///
     /// # Errors
     /// As [`Budget::measure`]; for JSON a value that has no form there.
     pub fn text(&self, value: &Value, style: Style) -> Result<String, Error> {
         self.measure(value)?;
-        let mut out = String::new();
-        write(value, style, &mut out)?;
-        self.charge(out.len())?;
-        Ok(out)
+        Printer::new(self, style).print(value)
     }
 
-    /// Measures what a filter or method is given: sizes whose product bounds every result, and options.
+    /// Measures what the filter or method `name` is given: sizes whose product bounds every result, and options.
     ///
     /// # Errors
-    /// As [`Budget::measure`]; texts whose product is too long, too large a number.
-    pub fn arguments(&self, args: &[Value]) -> Result<(), Error> {
+    /// As [`Budget::measure`]; texts whose product is too long, a text too long to take apart, too large a number.
+    pub fn arguments(&self, name: &str, args: &[Value]) -> Result<(), Error> {
         let mut longest = [0, 1];
         for (place, arg) in args.iter().enumerate() {
             let size = self.measure(arg)?;
             longest[place.min(1)] = longest[place.min(1)].max(size);
+            // Escaping prints a list before it lengthens the text: there everything counts.
+            let whole = matches!(name, "e" | "escape");
+            if PARTS.contains(&name) && (whole || arg.as_str().is_some()) && size > LONG {
+                return Err(refuse(format!("'{name}' of a text above {LONG} bytes")));
+            }
             let options = arg.is_kwargs().then(|| Kwargs::try_from(arg.clone())).transpose()?;
             let named = options.iter().flat_map(|kwargs| kwargs.args().filter_map(|name| kwargs.peek::<Value>(name).ok()));
             let own = (place > 0).then(|| arg.clone());
-            if named.chain(own).any(|option| option.as_i64().is_some_and(|number| number.abs() > OPTION)) {
+            if named.chain(own).any(|option| is_above(&option, OPTION)) {
                 return Err(refuse(format!("an option above {OPTION}")));
             }
         }
@@ -115,6 +120,11 @@ impl Budget {
 /// An error with this text.
 pub fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, detail)
+}
+
+/// Whether a value is a number beyond plus or minus `limit`, or no number at all in its kind (NaN).
+fn is_above(value: &Value, limit: f64) -> bool {
+    value.kind() == ValueKind::Number && !f64::try_from(value.clone()).is_ok_and(|number| number.abs() <= limit)
 }
 
 /// Whether a value is a namespace: the one kind that may hold itself.

@@ -4,7 +4,9 @@
 //! measures what goes in and charges what comes out to one budget (`budget.rs`).
 //!
 //! What then holds: a container is a tree of a bounded number of values and levels and never holds a namespace, so no
-//! operation on one is long; and all texts that are ever built are bounded together.
+//! operation on one is long; all texts that are ever built are bounded together, and so are the characters that are looked at.
+//! Printing and indenting are charged before the text is there, other results right after: these are at most three times what went
+//! in, or the product of two sizes that is held below the budget.
 
 use std::time::SystemTime;
 
@@ -19,6 +21,8 @@ use super::rewrite::compile;
 
 /// Steps of one run where no raw text is longer than `BUDGET / STEPS`.
 const STEPS: usize = 1 << 18;
+/// Bytes of a date's format.
+const FORMAT: usize = 1 << 10;
 
 /// Parses and compiles a template, to see whether it can run.
 ///
@@ -66,14 +70,20 @@ fn add_names(environment: &mut Environment<'static>, budget: &Budget) {
         let own = budget.clone();
         environment.add_function(guard, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| -> Result<Value, Error> {
             let args = args.into_values();
-            own.arguments(&args)?;
+            own.arguments(name, &args)?;
             let mapped = args.get(1).and_then(Value::as_str);
             if name == "map" && mapped.is_some_and(|mapped| !MAPPED.contains(&mapped)) {
                 return Err(refuse("'map' with this filter"));
             }
             let result = match (name, args.first()) {
                 ("string", Some(value)) => own.text(value, Style::Python)?.into(),
-                ("tojson", Some(value)) => own.text(value, Style::Json(indent(&args[1..])?))?.into(),
+                ("tojson", Some(value)) => own.text(value, Style::Json(option(&args[1..], "indent")?))?.into(),
+                ("indent", Some(value)) => {
+                    let Some(text) = value.as_str() else { return Err(refuse(format!("'indent' of {}", value.kind()))) };
+                    let lines = 1 + text.bytes().filter(|byte| *byte == b'\n').count();
+                    own.charge(lines.saturating_mul(option(&args[1..], "width")?.unwrap_or(4)))?;
+                    state.apply_filter(name, &args)?
+                }
                 _ => state.apply_filter(name, &args)?,
             };
             own.measure(&result)?;
@@ -84,9 +94,12 @@ fn add_names(environment: &mut Environment<'static>, budget: &Budget) {
         let own = budget.clone();
         environment.add_function(guard, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| -> Result<bool, Error> {
             let args = args.into_values();
-            // Tests of one value look at its kind only.
-            for arg in args.iter().filter(|_| args.len() > 1) {
-                own.measure(arg)?;
+            // Tests of one value look at its kind, or at a text's characters.
+            for arg in &args {
+                match args.len() {
+                    1 => own.charge(arg.as_str().map_or(0, str::len))?,
+                    _ => _ = own.measure(arg)?,
+                }
             }
             state.perform_test(name, &args)
         });
@@ -95,7 +108,7 @@ fn add_names(environment: &mut Environment<'static>, budget: &Budget) {
         let own = budget.clone();
         environment.add_function(guard, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| -> Result<Value, Error> {
             let args = args.into_values();
-            own.arguments(&args)?;
+            own.arguments(name, &args)?;
             let Some((value, args)) = args.split_first() else { return Err(ErrorKind::UnknownMethod.into()) };
             let result = value.call_method(state, name, args)?;
             own.measure(&result)?;
@@ -104,10 +117,14 @@ fn add_names(environment: &mut Environment<'static>, budget: &Budget) {
     }
 }
 
-/// The option `indent` of `tojson`.
-fn indent(args: &[Value]) -> Result<Option<usize>, Error> {
-    let Some(last) = args.last() else { return Ok(None) };
-    let value = if last.is_kwargs() { Kwargs::try_from(last.clone())?.get::<Option<Value>>("indent")? } else { Some(last.clone()) };
+/// The first option of a filter, which may be given by its name.
+fn option(args: &[Value], name: &str) -> Result<Option<usize>, Error> {
+    let given = |value: &&Value| !value.is_kwargs() && !value.is_none() && !value.is_undefined();
+    let value = match (args.first().filter(given), args.last()) {
+        (Some(first), _) => Some(first.clone()),
+        (None, Some(last)) if last.is_kwargs() => Kwargs::try_from(last.clone())?.get::<Option<Value>>(name)?,
+        _ => None,
+    };
     Ok(value.and_then(|value| value.as_usize()))
 }
 
@@ -116,8 +133,14 @@ fn add_globals(environment: &mut Environment<'static>, budget: &Budget, now: Sys
     environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
         Err(refuse(format!("the template refuses: {message}")))
     });
+    let own = budget.clone();
     environment.add_function("strftime_now", move |format: &str| -> Result<String, Error> {
-        super::date::strftime(now, format).ok_or_else(|| refuse(format!("strftime_now cannot print '{format}'")))
+        if format.len() > FORMAT {
+            return Err(refuse(format!("strftime_now of a format above {FORMAT} bytes")));
+        }
+        let text = super::date::strftime(now, format).ok_or_else(|| refuse(format!("strftime_now cannot print '{format}'")))?;
+        own.charge(format.len() + text.len())?;
+        Ok(text)
     });
     for name in ["namespace", "dict", "range"] {
         let Some(plain) = environment.globals().find(|(known, _)| *known == name).map(|(_, value)| value) else { continue };

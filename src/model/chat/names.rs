@@ -16,6 +16,8 @@ pub const LIST: &str = "[]";
 pub const TUPLE: &str = "()";
 /// `{a: b}`.
 pub const MAP: &str = "{}";
+/// What `{% for %}` runs over.
+pub const LOOP: &str = "for ";
 /// `a[b:c:d]`.
 pub const SLICE: &str = "[:]";
 
@@ -127,6 +129,30 @@ pub const METHODS: [(&str, &str); 28] = [
     ("title", ".title"),
     ("upper", ".upper"),
     ("values", ".values"),
+];
+/// Filters and methods that make many values of one text, or a text several times as long.
+pub const PARTS: [&str; 21] = [
+    "batch",
+    "dictsort",
+    "e",
+    "escape",
+    "groupby",
+    "items",
+    "join",
+    "lines",
+    "list",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "splitlines",
+    "unique",
 ];
 /// Filters that `map` may apply to each element: those whose result is no longer than a few times the element.
 pub const MAPPED: [&str; 11] = ["trim", "upper", "lower", "string", "int", "float", "title", "capitalize", "length", "first", "last"];

@@ -3,8 +3,8 @@
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::budget::{Budget, is_namespace, refuse};
-use super::names::{ADD, CONCAT, IN, ITEM, LIST, MAP, MUL, SLICE, TUPLE};
+use super::budget::{Budget, LONG, is_namespace, refuse};
+use super::names::{ADD, CONCAT, IN, ITEM, LIST, LOOP, MAP, MUL, SLICE, TUPLE};
 use super::print::Style;
 
 /// Adds a function of two measured values.
@@ -55,10 +55,21 @@ pub fn add_operators(environment: &mut Environment<'static>, budget: &Budget) {
     let own = budget.clone();
     environment.add_function(ITEM, move |base: Value, key: Value| -> Result<Value, Error> {
         own.measure(&key)?;
+        // A text's characters are counted, and an iterable is run, up to the place.
+        match base.kind() {
+            ValueKind::Iterable => _ = own.measure(&base)?,
+            _ => own.charge(base.as_str().map_or(0, str::len))?,
+        }
         if base.is_undefined() {
             return Err(ErrorKind::UndefinedError.into());
         }
         base.get_item(&key)
+    });
+    let own = budget.clone();
+    environment.add_function(LOOP, move |items: Value| -> Result<Value, Error> {
+        // A loop counts a text's characters before its first step.
+        own.charge(items.as_str().map_or(0, str::len))?;
+        Ok(items)
     });
     let own = budget.clone();
     environment.add_function(SLICE, move |base: Value, start: Value, stop: Value, step: Value| -> Result<Value, Error> {
@@ -113,25 +124,42 @@ fn slice(base: &Value, start: Option<i64>, stop: Option<i64>, step: i64) -> Resu
     if step == 0 {
         return Err(refuse("a slice with step 0"));
     }
-    let items: Vec<Value> = match base.as_str() {
-        Some(text) => text.chars().map(|character| Value::from(character.to_string())).collect(),
-        None if matches!(base.kind(), ValueKind::Seq | ValueKind::Iterable) => base.try_iter()?.collect(),
-        None => return Err(refuse(format!("a slice of {}", base.kind()))),
-    };
-    let length = items.len() as i64;
+    if let Some(text) = base.as_str() {
+        return text_slice(text, start, stop, step);
+    }
+    if !matches!(base.kind(), ValueKind::Seq | ValueKind::Iterable) {
+        return Err(refuse(format!("a slice of {}", base.kind())));
+    }
+    let items: Vec<Value> = base.try_iter()?.collect();
+    Ok(places(items.len(), start, stop, step).map(|at| items[at].clone()).collect::<Vec<_>>().into())
+}
+
+/// A part in one piece is cut out of the text; only others need its characters apart.
+fn text_slice(text: &str, start: Option<i64>, stop: Option<i64>, step: i64) -> Result<Value, Error> {
+    if step == 1 {
+        let mut places = places(text.chars().count(), start, stop, 1);
+        let Some(first) = places.next() else { return Ok("".into()) };
+        let count = 1 + places.count();
+        let from = |text: &str, at: usize| text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte);
+        let rest = &text[from(text, first)..];
+        return Ok(rest[..from(rest, count)].into());
+    }
+    if text.len() > LONG {
+        return Err(refuse(format!("a slice with step {step} of a text above {LONG} bytes")));
+    }
+    let characters: Vec<char> = text.chars().collect();
+    Ok(places(characters.len(), start, stop, step).map(|at| characters[at]).collect::<String>().into())
+}
+
+/// The places of a slice among `length` items, in order.
+fn places(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
+    let length = length as i64;
     let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
     let place =
         |given: Option<i64>, absent: i64| given.map_or(absent, |at| if at < 0 { at.saturating_add(length) } else { at }.clamp(low, high));
-    let (mut at, end) = if step > 0 { (place(start, low), place(stop, high)) } else { (place(start, high), place(stop, low)) };
-    let mut out = Vec::new();
-    while (step > 0 && at < end) || (step < 0 && at > end) {
-        out.push(items[at as usize].clone());
-        at = at.saturating_add(step);
-    }
-    Ok(match base.as_str() {
-        Some(_) => out.iter().filter_map(Value::as_str).collect::<String>().into(),
-        None => out.into(),
-    })
+    let (start, end) = if step > 0 { (place(start, low), place(stop, high)) } else { (place(start, high), place(stop, low)) };
+    let inside = move |at: &i64| (step > 0 && *at < end) || (step < 0 && *at > end);
+    std::iter::successors(Some(start), move |at| Some(at.saturating_add(step))).take_while(inside).map(|at| at as usize)
 }
 
 fn arithmetic(a: &Value, b: &Value, sign: &str, whole: fn(i64, i64) -> Option<i64>, real: fn(f64, f64) -> f64) -> Result<Value, Error> {

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value};
 
+use super::budget::Budget;
+
 /// How a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -14,102 +16,149 @@ pub enum Style {
     Json(Option<usize>),
 }
 
-/// Writes a value that [`super::guard`] has measured: its depth and size are bounded.
-///
-/// # Errors
-/// For JSON: a value that has no form there.
-pub fn write(value: &Value, style: Style, out: &mut String) -> Result<(), Error> {
-    match (value.kind(), value.as_str()) {
-        (ValueKind::Undefined, _) if style == Style::Python => Ok(()),
-        (_, Some(text)) if style == Style::Python => {
-            out.push_str(text);
-            Ok(())
-        }
-        _ => element(value, style, 0, out),
-    }
-}
+/// Bytes that are written before they are charged; one line's indent, at most the largest option times the deepest level, may
+/// come on top.
+const CHUNK: usize = 1 << 16;
 
-fn element(value: &Value, style: Style, level: usize, out: &mut String) -> Result<(), Error> {
-    let python = style == Style::Python;
-    match value.kind() {
-        ValueKind::Undefined if python => out.push_str("Undefined"),
-        ValueKind::None | ValueKind::Undefined => out.push_str(if python { "None" } else { "null" }),
-        ValueKind::Bool => out.push_str(match (value.is_true(), python) {
-            (true, true) => "True",
-            (true, false) => "true",
-            (false, true) => "False",
-            (false, false) => "false",
-        }),
-        ValueKind::String => quoted(value.as_str().unwrap_or_default(), python, out),
-        ValueKind::Seq | ValueKind::Iterable => {
-            let items = value.try_iter()?;
-            list(('[', ']'), style, level, items, out, |item, out| element(&item, style, level + 1, out))?;
-        }
-        ValueKind::Map => {
-            let keys = value.try_iter()?;
-            list(('{', '}'), style, level, keys, out, |key, out| {
-                match (python, key.as_str()) {
-                    (false, None) => quoted(&key.to_string(), false, out),
-                    _ => element(&key, style, level + 1, out)?,
-                }
-                out.push_str(": ");
-                element(&value.get_item(&key)?, style, level + 1, out)
-            })?;
-        }
-        ValueKind::Number => drop(write!(out, "{value}")),
-        _ if python => drop(write!(out, "{value}")),
-        _ => return Err(Error::new(ErrorKind::InvalidOperation, "a value that is no JSON")),
-    }
-    Ok(())
-}
-
-fn list<T>(
-    (open, close): (char, char),
+/// Writes one value that [`Budget::measure`] has seen: its depth and size are bounded, but not its text, which escapes and
+/// indents lengthen. So the text is charged while it grows.
+pub struct Printer<'a> {
+    budget: &'a Budget,
     style: Style,
-    level: usize,
-    items: impl Iterator<Item = T>,
-    out: &mut String,
-    mut item: impl FnMut(T, &mut String) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let line = |out: &mut String, level: usize| {
-        if let Style::Json(Some(indent)) = style {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent * level));
-        }
-    };
-    out.push(open);
-    let mut any = false;
-    for each in items {
-        if any {
-            out.push_str(if matches!(style, Style::Json(Some(_))) { "," } else { ", " });
-        }
-        any = true;
-        line(out, level + 1);
-        item(each, out)?;
-    }
-    if any {
-        line(out, level);
-    }
-    out.push(close);
-    Ok(())
+    out: String,
+    charged: usize,
 }
 
-fn quoted(text: &str, python: bool, out: &mut String) {
-    let quote = if python && (!text.contains('\'') || text.contains('"')) { '\'' } else { '"' };
-    out.push(quote);
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' if !python => out.push_str("\\b"),
-            '\u{c}' if !python => out.push_str("\\f"),
-            _ if character == quote => out.extend(['\\', quote]),
-            '\0'..='\x1f' if python => drop(write!(out, "\\x{:02x}", u32::from(character))),
-            '\0'..='\x1f' => drop(write!(out, "\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
+impl<'a> Printer<'a> {
+    /// With nothing written.
+    pub fn new(budget: &'a Budget, style: Style) -> Self {
+        Self { budget, style, out: String::new(), charged: 0 }
+    }
+
+    /// The value's text.
+    ///
+    /// # Errors
+    /// Where the budget ends; for JSON: a value that has no form there.
+    pub fn print(mut self, value: &Value) -> Result<String, Error> {
+        match (value.kind(), value.as_str()) {
+            (ValueKind::Undefined, _) if self.is_python() => {}
+            (_, Some(text)) if self.is_python() => {
+                self.budget.charge(text.len())?;
+                return Ok(text.into());
+            }
+            _ => self.element(value, 0)?,
+        }
+        self.budget.charge(self.out.len() - self.charged)?;
+        Ok(self.out)
+    }
+
+    fn is_python(&self) -> bool {
+        self.style == Style::Python
+    }
+
+    /// Charges what was written, by [`CHUNK`]s.
+    fn settle(&mut self) -> Result<(), Error> {
+        let grown = self.out.len() - self.charged;
+        if grown >= CHUNK {
+            self.budget.charge(grown)?;
+            self.charged = self.out.len();
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, value: &Value, level: usize) -> Result<(), Error> {
+        let python = self.is_python();
+        match value.kind() {
+            ValueKind::Undefined if python => self.out.push_str("Undefined"),
+            ValueKind::None | ValueKind::Undefined => self.out.push_str(if python { "None" } else { "null" }),
+            ValueKind::Bool => self.out.push_str(match (value.is_true(), python) {
+                (true, true) => "True",
+                (true, false) => "true",
+                (false, true) => "False",
+                (false, false) => "false",
+            }),
+            ValueKind::String => self.quoted(value.as_str().unwrap_or_default())?,
+            ValueKind::Seq | ValueKind::Iterable => {
+                self.list(('[', ']'), level, value.try_iter()?, |own, item| own.element(&item, level + 1))?;
+            }
+            ValueKind::Map => {
+                self.list(('{', '}'), level, value.try_iter()?, |own, key| {
+                    own.key(&key, level + 1)?;
+                    own.out.push_str(": ");
+                    own.element(&value.get_item(&key)?, level + 1)
+                })?;
+            }
+            ValueKind::Number => drop(write!(self.out, "{value}")),
+            _ if python => drop(write!(self.out, "{value}")),
+            _ => return Err(Error::new(ErrorKind::InvalidOperation, "a value that is no JSON")),
+        }
+        self.settle()
+    }
+
+    /// A map's key: in JSON always a text, so no list or map.
+    fn key(&mut self, key: &Value, level: usize) -> Result<(), Error> {
+        if self.is_python() || key.as_str().is_some() {
+            return self.element(key, level);
+        }
+        match key.kind() {
+            ValueKind::None | ValueKind::Bool | ValueKind::Number => self.quoted(&key.to_string()),
+            kind => Err(Error::new(ErrorKind::InvalidOperation, format!("{kind} as a key of JSON"))),
         }
     }
-    out.push(quote);
+
+    fn list<T>(
+        &mut self,
+        (open, close): (char, char),
+        level: usize,
+        items: impl Iterator<Item = T>,
+        mut item: impl FnMut(&mut Self, T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.out.push(open);
+        let mut any = false;
+        for each in items {
+            if any {
+                self.out.push_str(if matches!(self.style, Style::Json(Some(_))) { "," } else { ", " });
+            }
+            any = true;
+            self.line(level + 1)?;
+            item(self, each)?;
+        }
+        if any {
+            self.line(level)?;
+        }
+        self.out.push(close);
+        Ok(())
+    }
+
+    /// A new line and its indent, where the style has them.
+    fn line(&mut self, level: usize) -> Result<(), Error> {
+        if let Style::Json(Some(indent)) = self.style {
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n(' ', indent * level));
+        }
+        self.settle()
+    }
+
+    fn quoted(&mut self, text: &str) -> Result<(), Error> {
+        let python = self.is_python();
+        let quote = if python && (!text.contains('\'') || text.contains('"')) { '\'' } else { '"' };
+        self.out.push(quote);
+        for character in text.chars() {
+            match character {
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                '\\' => self.out.push_str("\\\\"),
+                '\u{8}' if !python => self.out.push_str("\\b"),
+                '\u{c}' if !python => self.out.push_str("\\f"),
+                _ if character == quote => self.out.extend(['\\', quote]),
+                '\0'..='\x1f' if python => drop(write!(self.out, "\\x{:02x}", u32::from(character))),
+                '\0'..='\x1f' => drop(write!(self.out, "\\u{:04x}", u32::from(character))),
+                _ => self.out.push(character),
+            }
+            self.settle()?;
+        }
+        self.out.push(quote);
+        Ok(())
+    }
 }
