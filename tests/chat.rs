@@ -84,6 +84,8 @@ fn hostile_templates_are_refused_within_the_limits() {
         "{{ ('x\n' * 30000000)|lines }}".into(),
         "{{ ('x' * 60000000).split('x') }}".into(),
         "{{ ('x\n' * 30000000).splitlines() }}".into(),
+        "{% set f = 'x' * 16000 %}{% set g = 'y' * 16000 + 'x' %}{% for i in range(9999) %}{% set x = f.strip(g) %}{% endfor %}".into(),
+        "{{ (['z' * 9999999] + range(9999)|list|map('string')|list)|reverse|max }}".into(),
         "{% include 'x' %}".into(),
         "{% block a %}{{ self.a() }}{% endblock %}".into(),
         format!("{{% set x %}}{}{{% endset %}}{{% for i in range(9999) %}}{{{{ x }}}}{{% endfor %}}", "a".repeat(100_000)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
-use super::names::PARTS;
+use super::names::{COMPARED, PARTS, STRIPPED};
 use super::print::{Printer, Style};
 
 /// Bytes of text and values that one run may build and look at.
@@ -102,6 +102,13 @@ impl Budget {
             let whole = matches!(name, "e" | "escape");
             if PARTS.contains(&name) && (whole || arg.as_str().is_some()) && size > LONG {
                 return Err(refuse(format!("'{name}' of a text above {LONG} bytes")));
+            }
+            if place == 0 && COMPARED.contains(&name) {
+                // One text may be compared, and folded to lower case, with every other value.
+                self.charge(size.saturating_mul(arg.len().unwrap_or(size / NODE)))?;
+            }
+            if let (true, Some(text), Some(set)) = (STRIPPED.contains(&name) && place == 1, args[0].as_str(), arg.as_str()) {
+                self.charge(text.len().saturating_mul(set.len()))?;
             }
             let options = arg.is_kwargs().then(|| Kwargs::try_from(arg.clone())).transpose()?;
             let named = options.iter().flat_map(|kwargs| kwargs.args().filter_map(|name| kwargs.peek::<Value>(name).ok()));

@@ -154,5 +154,9 @@ pub const PARTS: [&str; 21] = [
     "splitlines",
     "unique",
 ];
+/// Filters that compare values with each other.
+pub const COMPARED: [&str; 5] = ["dictsort", "groupby", "max", "min", "sort"];
+/// Filters and methods that look for each character of a text in a set.
+pub const STRIPPED: [&str; 4] = ["lstrip", "rstrip", "strip", "trim"];
 /// Filters that `map` may apply to each element: those whose result is no longer than a few times the element.
 pub const MAPPED: [&str; 11] = ["trim", "upper", "lower", "string", "int", "float", "title", "capitalize", "length", "first", "last"];
