@@ -84,7 +84,7 @@ fn parts_that_are_missing_or_of_another_model_are_refused() {
     let first = folder.write(0, 2, &part(&parts, 0, 2));
     let message = |path: &Path| load(path).unwrap_err().to_string().replace(folder.0.to_str().unwrap(), "FOLDER");
     assert!(message(&first).starts_with("FOLDER/m-00002-of-00002.gguf: "), "{}", message(&first));
-    assert!(message(&first).ends_with("put all parts of the split model into one folder"));
+    assert!(message(&first).ends_with("put all files of the model into one folder"));
 
     folder.write(1, 2, &part(&parts, 0, 2));
     assert!(message(&first).starts_with("metadata 'split.no': expected 1, found 0; put all parts"), "{}", message(&first));

@@ -9,7 +9,9 @@ mod model {
     pub mod chat;
     pub mod config;
     pub mod error;
+    pub mod file;
     pub mod gguf;
+    pub mod import;
     pub mod judge;
     pub mod llama;
     mod metadata;

@@ -7,8 +7,7 @@ use anyhow::{Context, bail};
 use super::progress::Progress;
 use super::{Outcome, output};
 use crate::compile::compile_model;
-use crate::model::gguf::GgufFile;
-use crate::model::{Model, Tokenizer, text};
+use crate::model::{Model, ModelFile, Tokenizer, text};
 use crate::report::accuracy::{self, bars, table};
 use crate::report::sweep::{self, Sweep, synthetic, synthetic_grid, text_grid};
 
@@ -60,7 +59,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).with_context(|| format!("cannot make folder {}: choose a writable place", out.display()))?;
     }
-    let file = GgufFile::open(&args.model)?;
+    let file = ModelFile::open(&args.model)?;
     let file = file.parse()?;
     let (model, tokenizer) = (Model::from_gguf(&file)?, Tokenizer::from_gguf(&file)?);
     let int = compile_model(&model, Some(&tokenizer), args.kv_bits)?;

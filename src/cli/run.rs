@@ -10,11 +10,10 @@ use clap::ValueEnum;
 use super::stops::Stops;
 use super::{Outcome, output};
 use crate::model::chat::Message;
-use crate::model::gguf::GgufFile;
 use crate::model::quant::Arithmetic;
 use crate::model::sampler::{Sampler, Sampling};
 use crate::model::tokenizer::TextStream;
-use crate::model::{AnyModel, Engine, Tokenizer, text};
+use crate::model::{AnyModel, Engine, ModelFile, Tokenizer, text};
 
 /// Generate text with a model in software: Llama, mixtures of experts, llama.cpp's `bitnet`, BitNet b1.58.
 ///
@@ -99,7 +98,7 @@ enum Products {
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let sampling = sampling(&args)?;
-    let file = GgufFile::open(&args.model)?;
+    let file = ModelFile::open(&args.model)?;
     let file = file.parse()?;
     let model = AnyModel::from_gguf(&file)?;
     let arithmetic = match args.arithmetic {

@@ -9,8 +9,7 @@ use tritforge_spec::image::Image;
 use tritforge_spec::reference::{AttnParams, IntModel};
 
 use super::quantise::{attn_shape, compile_model};
-use crate::model::gguf::GgufFile;
-use crate::model::{Model, Tokenizer};
+use crate::model::{Model, ModelFile, Tokenizer};
 
 /// A model compiled for a configuration.
 pub struct Target {
@@ -38,7 +37,7 @@ impl Target {
     /// # Errors
     /// As [`Target::open`].
     pub fn with_config(path: &Path, config: AccelConfig) -> anyhow::Result<Self> {
-        let file = GgufFile::open(path)?;
+        let file = ModelFile::open(path)?;
         let parsed = file.parse()?;
         let (model, tokenizer) = (Model::from_gguf(&parsed)?, Tokenizer::from_gguf(&parsed)?);
         let hw = Hw::new(config, attn_shape(&model.shape)?)?;

@@ -27,9 +27,12 @@ pub struct Tensor {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// The form in the file, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<&'static str>,
     /// Sizes, fastest first.
     pub sizes: Vec<u64>,
-    /// Bytes in the file.
+    /// Bytes in this type.
     pub bytes: u64,
     /// Of a ternary matrix.
     pub trits: Option<Trits>,
@@ -55,7 +58,8 @@ pub fn survey(file: &Gguf<'_>, done: &(dyn Fn(u64) + Sync)) -> Vec<Tensor> {
             Some(Err(refusal)) => (None, Some(refusal.to_string())),
             None => (None, None),
         };
-        Tensor { name: tensor.name.to_owned(), kind: tensor.kind.name(), sizes, bytes: tensor.stored_bytes, trits, not_ternary }
+        let (name, kind, bytes, origin) = (tensor.name.to_owned(), tensor.kind.name(), tensor.stored_bytes, tensor.origin);
+        Tensor { name, kind, origin, sizes, bytes, trits, not_ternary }
     };
     file.tensors().par_iter().map(look).collect()
 }

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::config::ModelShape;
 use super::error::{ModelError, Refusal, shown};
-use super::gguf::{Gguf, GgufFile, TensorInfo};
+use super::file::ModelFile;
+use super::gguf::{Gguf, TensorInfo};
 use super::quant::Matrix;
 use super::ternary::TernaryTensor;
 
@@ -81,7 +82,7 @@ impl Model {
     /// [`ModelError`]: the file cannot be read, is no GGUF of the architecture, lacks a tensor, or a linear weight is
     /// not ternary.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        Self::from_gguf(&GgufFile::open(path)?.parse()?)
+        Self::from_gguf(&ModelFile::open(path)?.parse()?)
     }
 
     /// Reads the model of a parsed file.

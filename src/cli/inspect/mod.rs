@@ -13,10 +13,10 @@ use serde::Serialize;
 use super::Outcome;
 use super::output::JsonArgs;
 use super::progress::Progress;
-use crate::model::ModelShape;
-use crate::model::gguf::{Gguf, GgufFile};
+use crate::model::gguf::Gguf;
 use crate::model::llama::LlamaShape;
 use crate::model::survey::{self, Tensor, Trits};
+use crate::model::{ModelFile, ModelShape};
 use fits::Fit;
 use timing::Timing;
 
@@ -46,6 +46,7 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     file: PathBuf,
+    format: &'static str,
     bytes: u64,
     metadata_bytes: u64,
     architecture: String,
@@ -74,7 +75,7 @@ struct Type {
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let begun = Instant::now();
-    let file = GgufFile::open(&args.file)?;
+    let file = ModelFile::open(&args.file)?;
     let gguf = file.parse()?;
     let parsed = begun.elapsed();
     const PIECE: u64 = 1 << 20;
@@ -84,6 +85,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let surveyed = begun.elapsed();
     let accelerators = fits::fits(&gguf, &tensors, &args.config)?;
     let report = Report {
+        format: file.format(),
         bytes: file.total_bytes(),
         metadata_bytes: gguf.metadata_bytes() as u64,
         architecture: gguf.get_str("general.architecture").ok().flatten().unwrap_or("not given").to_owned(),
@@ -144,7 +146,15 @@ fn share(part: u64, of: u64) -> f64 {
 }
 
 fn print(out: &mut dyn Write, r: &Report, brief: bool) -> std::io::Result<()> {
-    writeln!(out, "{}: {} bytes, {} of them metadata; {} tensors", r.file.display(), r.bytes, r.metadata_bytes, r.tensors.len())?;
+    writeln!(
+        out,
+        "{}: {}, {} bytes, {} of them metadata; {} tensors",
+        r.file.display(),
+        r.format,
+        r.bytes,
+        r.metadata_bytes,
+        r.tensors.len()
+    )?;
     let name = r.name.as_ref().map_or(String::new(), |name| format!(", '{}'", name.escape_debug()));
     writeln!(out, "architecture {}{name}: {}", r.architecture.escape_debug(), r.model)?;
     if !brief {
@@ -165,6 +175,7 @@ fn print(out: &mut dyn Write, r: &Report, brief: bool) -> std::io::Result<()> {
                 (None, Some(_)) => "not ternary".into(),
                 _ => String::new(),
             };
+            let trits = t.origin.map_or(trits.clone(), |origin| format!("{trits:30} (from {origin})"));
             let line = format!("{name:width$}  {:6} {sizes:>20} {:>13}   {trits}", t.kind, t.bytes);
             writeln!(out, "{}", line.trim_end())?;
         }
@@ -199,11 +210,12 @@ mod tests {
 
     #[test]
     fn json_has_the_keys_that_scripts_rely_on() {
-        let file = GgufFile::open("models/stories3m.tq1_0.gguf".as_ref()).unwrap();
+        let file = ModelFile::open("models/stories3m.tq1_0.gguf".as_ref()).unwrap();
         let gguf = file.parse().unwrap();
         let tensors = survey::survey(&gguf, &|_| {});
         let report = Report {
             file: "m.gguf".into(),
+            format: file.format(),
             bytes: 1,
             metadata_bytes: 1,
             architecture: String::new(),

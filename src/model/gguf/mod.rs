@@ -74,8 +74,8 @@ impl GgufFile {
 }
 
 /// Maps one file; `named` if it is the one that was asked for.
-fn map(path: &Path, named: bool) -> Result<memmap2::Mmap, ModelError> {
-    let remedy = if named { "give the path of a readable GGUF file" } else { "put all parts of the split model into one folder" };
+pub(super) fn map(path: &Path, named: bool) -> Result<memmap2::Mmap, ModelError> {
+    let remedy = if named { "give the path of a readable model file" } else { "put all files of the model into one folder" };
     let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy };
     let file = std::fs::File::open(path).map_err(fail)?;
     if file.metadata().map_err(fail)?.is_dir() {
@@ -84,6 +84,21 @@ fn map(path: &Path, named: bool) -> Result<memmap2::Mmap, ModelError> {
     // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
     // whoever truncates it gets the bus error that every memory-mapped reader gets.
     unsafe { memmap2::Mmap::map(&file) }.map_err(fail)
+}
+
+/// A tensor of a model that is no GGUF file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed<'a> {
+    pub name: &'a str,
+    pub kind: TensorType,
+    /// Fastest first, 1 to 4 of them.
+    pub sizes: &'a [u64],
+    /// Number of the part that holds it.
+    pub part: u32,
+    /// First byte there.
+    pub offset: u64,
+    /// See [`TensorInfo::origin`].
+    pub origin: Option<&'static str>,
 }
 
 /// The directory of one GGUF file, borrowed from its bytes.
@@ -119,6 +134,35 @@ impl<'a> Gguf<'a> {
     /// If there is no part (a mistake of the caller).
     pub fn parse_parts(parts: &[&'a [u8]]) -> Result<Self, ModelError> {
         split::parse_parts(parts)
+    }
+
+    /// The directory of a model that is no GGUF file: metadata from the GGUF file `header`, which has no tensors; tensors in
+    /// `parts`. `metadata_bytes`: bytes of the model's own files that are no tensor.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`]: names twice, rows that are no whole blocks, tensors beyond their part.
+    pub(super) fn assembled(
+        header: &'a [u8],
+        tensors: &[Placed<'a>],
+        parts: Vec<&'a [u8]>,
+        metadata_bytes: usize,
+    ) -> Result<Self, ModelError> {
+        let mut whole = parse::parse(header)?;
+        whole.tensors.reserve_exact(tensors.len());
+        for &Placed { name, kind, sizes, part, offset, origin } in tensors {
+            let tensor = TensorInfo { part, origin, ..parse::entry(name, kind, sizes, offset)? };
+            let there = parts.get(part as usize).map_or(0, |part| part.len() as u64);
+            if offset.checked_add(tensor.stored_bytes).is_none_or(|end| end > there) {
+                let expected = format!("{} bytes from offset {offset}", tensor.stored_bytes);
+                let item = format!("tensor '{}'", super::error::shown(name));
+                let remedy = "the file is cut short or damaged: fetch it again";
+                return Err(ModelError::refused(Refusal::Truncated, item, expected, format!("{there} bytes"), remedy));
+            }
+            whole.tensors.push(tensor);
+        }
+        whole.tensor_order = parse::tensor_order(&whole.tensors)?;
+        (whole.data, whole.metadata_bytes) = (parts, metadata_bytes);
+        Ok(whole)
     }
 
     /// Metadata in the order of the file.

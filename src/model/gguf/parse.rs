@@ -117,6 +117,17 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
         ModelError::refused(Refusal::Type, item("type"), expected, format!("{number} ({name})"), remedy)
     })?;
     let offset = cursor.u64(|| item("offset"))?;
+    entry(name, kind, &sizes[..dimensions as usize], offset)
+}
+
+/// A directory entry of part 0, whose sizes (1 to [`MOST_DIMENSIONS`] of them, not 0) are whole blocks and fit 64 bits.
+///
+/// # Errors
+/// [`Refusal::Layout`] for rows that are no whole blocks; [`Refusal::Bounds`] for sizes beyond 64 bits.
+pub(super) fn entry<'a>(name: &'a str, kind: TensorType, given: &[u64], offset: u64) -> Result<TensorInfo<'a>, ModelError> {
+    let item = |what: &str| format!("{what} of tensor '{}'", shown(name));
+    let mut sizes = [1; MOST_DIMENSIONS];
+    sizes[..given.len()].copy_from_slice(given);
     if !sizes[0].is_multiple_of(kind.block_elements()) {
         let expected = format!("a multiple of {} for {}", kind.block_elements(), kind.name());
         let remedy = "store tensors with such rows as F16 or F32";
@@ -130,7 +141,7 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<TensorInfo<'a>, ModelError
             let found = format!("{sizes:?}");
             ModelError::refused(Refusal::Bounds, item("sizes"), "fewer than 2^64 bytes", found, DAMAGED)
         })?;
-    Ok(TensorInfo { name, kind, sizes, dimensions, offset, stored_bytes, part: 0 })
+    Ok(TensorInfo { name, kind, sizes, dimensions: given.len() as u32, offset, stored_bytes, part: 0, origin: None })
 }
 
 /// Positions of tensors in the order of their names.

@@ -185,6 +185,8 @@ pub struct TensorInfo<'a> {
     pub stored_bytes: u64,
     /// Which file of a split model holds it, from 0.
     pub part: u32,
+    /// The form in the file, where the bytes here are made from another one (models that are not GGUF).
+    pub origin: Option<&'static str>,
 }
 
 impl TensorInfo<'_> {

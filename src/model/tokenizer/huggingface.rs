@@ -151,6 +151,17 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Value, ModelError> {
     serde_json::from_slice(bytes).map_err(|cause| ModelError::refused(Refusal::Format, name, "JSON", shown(&cause.to_string()), REMEDY))
 }
 
+/// The content of a file that must be there.
+///
+/// # Errors
+/// [`ModelError::Io`]; [`Refusal::Bounds`] for one that is no tokenizer by its size.
+pub fn need_file(path: &Path) -> Result<Vec<u8>, ModelError> {
+    optional(path)?.ok_or_else(|| {
+        let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
+        ModelError::Io { path: path.to_owned(), cause, remedy: "give a readable tokenizer file" }
+    })
+}
+
 /// The content of a file, `None` where there is none.
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
     let io = |cause| ModelError::Io { path: path.to_owned(), cause, remedy: "give a readable folder" };

@@ -6,6 +6,7 @@
 mod bpe;
 mod bytes;
 mod ends;
+mod export;
 mod huggingface;
 mod merge;
 mod pre;
@@ -82,6 +83,23 @@ impl Tokenizer {
     /// is not supported.
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         huggingface::from_folder(folder)
+    }
+
+    /// Reads the tokenizer at `path`: a folder as [`Tokenizer::from_folder`], or a file whose kind its name and content tell
+    /// (`.json`; `.model`, a protocol buffer; else llama2.c's).
+    ///
+    /// # Errors
+    /// [`ModelError::Io`]; as the kind's reader.
+    pub fn from_file(path: &Path) -> Result<Self, ModelError> {
+        if path.is_dir() {
+            return Self::from_folder(path);
+        }
+        let bytes = huggingface::need_file(path)?;
+        match path.extension().and_then(std::ffi::OsStr::to_str) {
+            Some("json") => Self::from_json(&bytes),
+            Some("model") => Self::from_sentencepiece(&bytes),
+            _ => Self::from_llama2c(&bytes),
+        }
     }
 
     /// Reads the content of a `tokenizer.json`, without the configuration beside it.

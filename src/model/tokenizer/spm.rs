@@ -17,7 +17,7 @@ pub struct SentencePiece {
     /// Id of the token for each byte.
     by_byte: Box<[Option<u32>; 256]>,
     /// What stands for text without token where not all bytes have one.
-    unknown: Option<u32>,
+    pub unknown: Option<u32>,
 }
 
 impl SentencePiece {
