@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod compile;
+pub mod configs;
 pub mod model;
 pub mod report;
 

@@ -25,8 +25,9 @@ package stream_pkg;
     localparam int CONST_EPS2 = 8;
     localparam int SCALE_BITS = 24;
     localparam int EPS_BITS = 64;
-    // KV blocks: positions; kinds of words; flags of the header, above the positions; the word of pb that is a scale.
+    // KV blocks: positions, and log2 of the most positions of all blocks; kinds of words; flags of the header, above the positions; the word of pb that is a scale.
     localparam int KV_BLOCK = 16;
+    localparam int CONTEXT_BITS = 13;
     localparam logic [1:0] KIND_HEADER = 2'd0;
     localparam logic [1:0] KIND_SCALES = 2'd1;
     localparam logic [1:0] KIND_K = 2'd2;

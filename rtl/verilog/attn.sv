@@ -61,8 +61,8 @@ module attn #(
   localparam int AW = NW < 2 ? 1 : $clog2(NW);
   localparam int SWW = $clog2(SW + 1);
   localparam int LAST = 3 + TREE;  // stage at which a word's dot product is there
-  // Bits of an accumulator: 2^13 positions of a weight below 2^25 times a code of KVB bits (docs/numerics.md, section 5).
-  localparam int ACC = 13 + 25 + KVB;
+  // Bits of an accumulator: 2^CONTEXT_BITS positions of a weight below 2^25 times a code of KVB bits (docs/numerics.md, section 5).
+  localparam int ACC = stream_pkg::CONTEXT_BITS + 25 + KVB;
   localparam logic [1:0] HEADER = stream_pkg::KIND_HEADER, SCALES = stream_pkg::KIND_SCALES, K = stream_pkg::KIND_K,
       V = stream_pkg::KIND_V;
 

@@ -36,7 +36,7 @@ module attn_leave #(
   assign move     = leave_q && have_q && out_room;
   assign word_end = b_q == (last_w ? BW'(TB - 1) : BW'(LB - 1));
   assign done     = move && word_end && last_w && g_q == GW'(G - 1);
-  // The next word is read in the cycle in which the last beat of this one moves. (The first one stands already in registers.)
+  // The next word is read in the cycle in which the last beat of this one moves. (With NW = 1 it stands already in registers.)
   assign read     = leave_q && (!have_q || (move && word_end));
   assign word     = !have_q ? w_q : last_w ? '0 : w_q + AW'(1);
 

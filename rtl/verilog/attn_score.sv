@@ -38,26 +38,26 @@ module attn_score #(
 
   word_mux #(
       .W (24),
-      .N (16),
+      .N (stream_pkg::KV_BLOCK),
       .SW(4)
   ) u_sk (
-      .in (scales_q[24*16-1:0]),
+      .in (scales_q[24*stream_pkg::KV_BLOCK-1:0]),
       .sel(in_pos),
       .out(sk)
   );
   word_mux #(
       .W (24),
-      .N (16),
+      .N (stream_pkg::KV_BLOCK),
       .SW(4)
   ) u_sv (
-      .in (scales_q[24*16+:24*16]),
+      .in (scales_q[24*stream_pkg::KV_BLOCK+:24*stream_pkg::KV_BLOCK]),
       .sel(in_pos),
       .out(sv)
   );
 
   fifo #(
       .W(46 * G + 50),
-      .DEPTH(16)
+      .DEPTH(stream_pkg::KV_BLOCK)
   ) u_score (
       .clk,
       .rst,

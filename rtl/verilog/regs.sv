@@ -148,7 +148,8 @@ module regs #(
     wire image_ok = img_hw_q == HW_HASH && img_num_q == NUM_HASH;
     wire running  = busy || go_q;
     wire [15:0] count = wdata_q[regmap_pkg::DOORBELL_COUNT +: 16];
-    // A write that would do nothing is refused.
+    // Refused: what its register does not take while busy or during a soft reset (regmap_pkg), a doorbell of no descriptor, an entry
+    // beyond the page table, a base of a port that is not there.
     wire refused  = (running && REFUSED_BUSY[word]) || (r_q != R_RUN && REFUSED_SOFT_RESET[word])
                     || (awaddr_q == regmap_pkg::DOORBELL && count == 16'd0)
                     || (awaddr_q == regmap_pkg::PT_ENTRY && pt_index_q >= PAGES)

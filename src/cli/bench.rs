@@ -21,6 +21,7 @@ use super::Outcome as Exit;
 use super::output::JsonArgs;
 use crate::CheckFailed;
 use crate::compile::{Job, Target, Workload};
+use crate::configs;
 
 /// Measure speed.
 #[derive(Debug, clap::Args)]
@@ -178,7 +179,7 @@ fn median(mut v: Vec<f64>) -> f64 {
 }
 
 fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
-    let name = if lanes > 80 { include_str!("../../configs/kv260.toml") } else { include_str!("../../configs/small.toml") };
+    let name = if lanes > 80 { configs::KV260 } else { configs::SMALL };
     let config = AccelConfig { lanes, batch: 1, ..AccelConfig::from_toml(name)? };
     let target = Target::with_config(&args.model, config)?;
     let hw = &target.hw;

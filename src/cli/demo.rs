@@ -11,7 +11,9 @@ use tritforge_spec::config::AccelConfig;
 use super::sim::memory_config;
 use super::simulate::{Run, Simulation, gantt_of, simulate, timeline_of};
 use super::{Outcome, emit, output};
+// The first one is simulated in detail.
 use crate::compile::{Target, Workload};
+use crate::configs::NAMED as CONFIGS;
 use crate::model::judge::{Judge, Options, arg_max};
 use crate::model::{Model, text};
 use crate::report::accuracy::{self, bars, compare::SURE, table};
@@ -21,12 +23,6 @@ use crate::report::{context, cycles};
 /// The embedded model, as the GGUF file that it is.
 pub(super) const MODEL: &[u8] = include_bytes!("../../models/stories3m.tq1_0.gguf");
 const STORIES: &str = include_str!("../../models/own-stories.txt");
-/// The first one is simulated in detail.
-const CONFIGS: [(&str, &str); 3] = [
-    ("small", include_str!("../../configs/small.toml")),
-    ("two-bit", include_str!("../../configs/two-bit.toml")),
-    ("kv260", include_str!("../../configs/kv260.toml")),
-];
 const MODEL_FILE: &str = "stories3m.tq1_0.gguf";
 const STORIES_FILE: &str = "own-stories.txt";
 const MEMORY: &str = "40";

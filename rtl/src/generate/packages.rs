@@ -12,7 +12,7 @@ use tritforge_spec::{
     },
     descriptor::{self, ERROR_CODES, FIELDS, FORMAT, OPCODE, OPCODES, RESERVED},
     hw::KV_BLOCK,
-    numerics::SCALE_BITS,
+    numerics::{MAX_CONTEXT, SCALE_BITS},
     regmap::{self, Access, COUNTER_BASE, COUNTERS, REGISTERS, State},
 };
 
@@ -133,8 +133,9 @@ pub fn stream() -> String {
     }
     p.int("SCALE_BITS", SCALE_BITS);
     p.int("EPS_BITS", EPS_BITS);
-    p.heading("KV blocks: positions; kinds of words; flags of the header, above the positions; the word of pb that is a scale.");
+    p.heading("KV blocks: positions, and log2 of the most positions of all blocks; kinds of words; flags of the header, above the positions; the word of pb that is a scale.");
     p.int("KV_BLOCK", KV_BLOCK);
+    p.int("CONTEXT_BITS", MAX_CONTEXT.ilog2() as usize);
     for (name, kind) in [("HEADER", attn::KIND_HEADER), ("SCALES", attn::KIND_SCALES), ("K", attn::KIND_K), ("V", attn::KIND_V)] {
         p.value(&format!("KIND_{name}"), attn::KIND_BITS, kind.into());
     }

@@ -174,7 +174,7 @@ impl Engine {
         self.there = true;
         let (mut awake, mut set) = (self.state.awake, self.machine.due(&self.state));
         let begin = self.runs.begin(&place, awake);
-        if let Some(run) = self.runs.find(begin, &mut self.outside).cloned() {
+        if let Some(run) = self.runs.find(begin, &mut self.outside) {
             return self.repeat(&run, see, shadow);
         }
         let mut run = Run::default();

@@ -7,6 +7,7 @@ use super::{
     store::Store,
 };
 use smallvec::SmallVec;
+use std::rc::Rc;
 
 /// Pieces that are kept in all runs together; beyond them all runs are forgotten.
 const KEPT: usize = 1 << 22;
@@ -28,7 +29,7 @@ pub struct Run {
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     begins: Store<(Place, u32)>,
-    runs: Vec<SmallVec<[Run; 1]>>,
+    runs: Vec<SmallVec<[Rc<Run>; 1]>>,
     kept: usize,
 }
 
@@ -43,15 +44,15 @@ impl Runs {
     }
 
     /// The run that began there and got the answers that `outside` gives, if there is one; then they count as given.
-    pub fn find(&self, begin: usize, outside: &mut Outside) -> Option<&Run> {
-        self.runs.get(begin)?.iter().find(|run| outside.gives(&run.answers))
+    pub fn find(&self, begin: usize, outside: &mut Outside) -> Option<Rc<Run>> {
+        self.runs.get(begin)?.iter().find(|run| outside.gives(&run.answers)).cloned()
     }
 
     /// Remembers one.
     pub fn keep(&mut self, begin: usize, run: Run) {
         self.kept += run.pieces.len();
         match self.runs.get_mut(begin) {
-            Some(runs) if self.kept <= KEPT => runs.push(run),
+            Some(runs) if self.kept <= KEPT => runs.push(Rc::new(run)),
             _ => *self = Self::default(),
         }
     }

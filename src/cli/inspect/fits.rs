@@ -8,17 +8,11 @@ use tritforge_spec::config::AccelConfig;
 use tritforge_spec::hw::Hw;
 
 use crate::compile::quantise::attn_shape;
+use crate::configs::NAMED;
 use crate::model::ModelShape;
 use crate::model::gguf::Gguf;
 use crate::model::survey::Tensor;
 use crate::model::weights::LINEAR;
-
-/// The configurations that come with the program.
-const NAMED: [&str; 3] = [
-    include_str!("../../../configs/small.toml"),
-    include_str!("../../../configs/two-bit.toml"),
-    include_str!("../../../configs/kv260.toml"),
-];
 
 /// Whether one configuration can run the model.
 #[derive(Debug, Serialize)]
@@ -36,7 +30,7 @@ pub struct Fit {
 /// # Errors
 /// A configuration cannot be read, or is none.
 pub fn fits(gguf: &Gguf<'_>, tensors: &[Tensor], files: &[PathBuf]) -> anyhow::Result<Vec<Fit>> {
-    let named = NAMED.iter().map(|text| Ok(AccelConfig::from_toml(text)?));
+    let named = NAMED.iter().map(|(_, text)| Ok(AccelConfig::from_toml(text)?));
     let given = files.iter().map(|path| {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("config {}: cannot be read; give one of configs/*.toml or your own", path.display()))?;
