@@ -76,9 +76,14 @@ impl Scripts<'_> {
             let _ = writeln!(t, "      - rom/{0}: {{copyto: {0}}}", r.file);
         }
         t.push_str("  tb:\n    file_type: systemVerilogSource\n    files:\n      - tb/tritforge_tb.sv\n");
+        // The testbench reads them from the folder in which the simulation runs, and looks for them below tb/.
+        t.push_str("  vectors:\n    file_type: user\n    files:\n");
+        for (port, file) in (0..self.params.hw.ports()).flat_map(|p| ["memory", "expected"].map(|file| (p, file))) {
+            let _ = writeln!(t, "      - tb/{file}_port{port}.hex: {{copyto: tb/{file}_port{port}.hex}}");
+        }
         let _ = writeln!(
             t,
-            "targets:\n  default: &default\n    filesets: [rtl, rom]\n    toplevel: {STEM}\n  sim:\n    <<: *default\n    filesets: [rtl, rom, tb]\n    toplevel: tritforge_tb\n    default_tool: icarus\n    tools:\n      icarus:\n        iverilog_options: [-g2012]"
+            "targets:\n  default: &default\n    filesets: [rtl, rom]\n    toplevel: {STEM}\n  sim:\n    <<: *default\n    filesets: [rtl, rom, tb, vectors]\n    toplevel: tritforge_tb\n    default_tool: icarus\n    tools:\n      icarus:\n        iverilog_options: [-g2012]\n      verilator:\n        mode: binary\n        verilator_options: [--timing, -Wno-fatal, -Wno-lint, -Wno-style]\n  lint:\n    <<: *default\n    default_tool: verilator\n    tools:\n      verilator:\n        mode: lint-only\n        verilator_options: [-Wall]"
         );
         t
     }
