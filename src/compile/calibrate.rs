@@ -82,10 +82,11 @@ pub fn sequences(model: &Model, tokenizer: Option<&Tokenizer>) -> Vec<Vec<u32>> 
 /// As [`Judge::forward`]; none for a model that the reader accepted.
 pub fn calibrate(model: &Model, tokenizer: Option<&Tokenizer>) -> Result<FracBits, ModelError> {
     let judge = Judge::<f64>::new(model, Options::default());
-    let embedding = model.token_embd.values.iter().fold(0f64, |most, v| most.max(f64::from(v.abs())));
+    let mut embedding = 0f64;
+    model.token_embd.view().for_each_value(|v| embedding = embedding.max(f64::from(v.abs())));
     let mut range = Range { residual: embedding, attention: 0.0 };
     for ids in sequences(model, tokenizer) {
-        judge.forward(&ids, &mut judge.cache(), &mut range)?;
+        judge.body(&ids, &mut judge.cache(), &mut range)?;
     }
     Ok(range.frac_bits())
 }

@@ -13,7 +13,8 @@ use tritforge_spec::rom::rope_steps;
 
 use super::calibrate::{FracBits, calibrate};
 use crate::model::error::Refusal;
-use crate::model::weights::{DenseTensor, Layer};
+use crate::model::quant::StoredMatrix;
+use crate::model::weights::Layer;
 use crate::model::{Activation, Model, ModelError, ModelShape, TernaryTensor, Tokenizer};
 
 const REMEDY: &str = "this version's integer pipeline does not cover the model: use another one";
@@ -68,7 +69,7 @@ pub fn quantise(model: &Model, frac: FracBits, kv_bits: usize) -> Result<int::In
     let build = Build { shape: &shape, eps, frac, kv_limit: f64::from(code_limit(kv_bits)) };
     let layers = model.layers.iter().enumerate().map(|(n, layer)| build.layer(n, layer)).collect::<Result<_, _>>()?;
     let unit = f64::from(frac.residual).exp2();
-    let residual = |&v: &f32| (f64::from(v) * unit).round_ties_even().clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+    let residual = |v: f32| (f64::from(v) * unit).round_ties_even().clamp(i32::MIN.into(), i32::MAX.into()) as i32;
     Ok(int::IntModel {
         ffn: model.shape.ffn,
         vocab: model.shape.vocab,
@@ -80,7 +81,7 @@ pub fn quantise(model: &Model, frac: FracBits, kv_bits: usize) -> Result<int::In
         res_frac: frac.residual,
         attn_frac: frac.attention,
         rope_steps: rope_steps(shape.rope_theta, shape.head_dim),
-        embedding: model.token_embd.values.iter().map(residual).collect(),
+        embedding: (0..model.shape.vocab).flat_map(|row| model.token_embd.row(row)).map(residual).collect(),
         layers,
         head: head(model.head(), build.norm("output_norm", &model.output_norm, frac.residual)?),
         shape,
@@ -166,11 +167,11 @@ fn constant(item: &str, value: f64) -> Result<Scale, ModelError> {
 }
 
 /// Rows of the head's matrix as integers, in planes of balanced ternary digits.
-fn head(matrix: &DenseTensor, norm: int::Norm) -> int::HeadParams {
-    let mut planes: [Vec<i8>; PLANES] = std::array::from_fn(|_| Vec::with_capacity(matrix.values.len()));
-    let mut row_scales = Vec::with_capacity(matrix.rows);
-    let mut w = vec![0; matrix.cols];
-    for r in 0..matrix.rows {
+fn head(matrix: &StoredMatrix, norm: int::Norm) -> int::HeadParams {
+    let mut planes: [Vec<i8>; PLANES] = std::array::from_fn(|_| Vec::with_capacity(matrix.rows() * matrix.cols()));
+    let mut row_scales = Vec::with_capacity(matrix.rows());
+    let mut w = vec![0; matrix.cols()];
+    for r in 0..matrix.rows() {
         let row: Vec<f64> = matrix.row(r).iter().map(|&v| f64::from(v)).collect();
         row_scales.push(quantise_row(&row, &mut w));
         for &w in &w {
@@ -179,6 +180,6 @@ fn head(matrix: &DenseTensor, norm: int::Norm) -> int::HeadParams {
             }
         }
     }
-    let planes = planes.map(|trits| int::TernaryRows { rows: matrix.rows, cols: matrix.cols, trits });
+    let planes = planes.map(|trits| int::TernaryRows { rows: matrix.rows(), cols: matrix.cols(), trits });
     int::HeadParams { norm, planes, row_scales }
 }

@@ -75,10 +75,7 @@ impl<'m, 'a> Engine<'m, 'a> {
                 let logits = llama.forward(tokens, cache, Wanted::Last, &mut ())?;
                 Ok(logits.values.into_iter().map(f64::from).collect())
             }
-            Self::Ternary(judge, cache) => {
-                let logits = judge.forward(tokens, cache, &mut ())?;
-                Ok(logits.row(logits.tokens - 1).to_vec())
-            }
+            Self::Ternary(judge, cache) => judge.last(tokens, cache, &mut ()),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
-use super::gguf::{Gguf, GgufFile, MAGIC, map};
+use super::gguf::{Gguf, GgufFile, MAGIC, SharedBytes, map};
 use super::import::{Import, llama2c};
 use super::tokenizer::Tokenizer;
 
@@ -21,7 +21,7 @@ pub struct ModelFile {
 #[derive(Debug)]
 enum Content {
     Gguf(GgufFile),
-    Import { import: Import, maps: Vec<memmap2::Mmap> },
+    Import { import: Import, maps: Vec<SharedBytes> },
 }
 
 impl ModelFile {
@@ -42,9 +42,10 @@ impl ModelFile {
     /// As [`ModelFile::open`].
     pub fn open_silently(path: &Path) -> Result<Self, ModelError> {
         let file = map(path, true)?;
-        let content = if !file.starts_with(&MAGIC) && llama2c::is_llama2c(&file) {
-            let (tokenizer, warnings) = llama2c_tokenizer(path, &file);
-            let mut import = llama2c::import(&file, tokenizer.as_ref())?;
+        let bytes = file.bytes();
+        let content = if !bytes.starts_with(&MAGIC) && llama2c::is_llama2c(bytes) {
+            let (tokenizer, warnings) = llama2c_tokenizer(path, bytes);
+            let mut import = llama2c::import(bytes, tokenizer.as_ref())?;
             import.warnings.extend(warnings);
             Content::Import { import, maps: vec![file] }
         } else {
@@ -60,7 +61,7 @@ impl ModelFile {
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
         match &self.content {
             Content::Gguf(file) => file.parse(),
-            Content::Import { import, maps } => import.directory(&maps.iter().map(|map| &map[..]).collect::<Vec<_>>()),
+            Content::Import { import, maps } => import.directory(maps),
         }
     }
 
@@ -84,7 +85,7 @@ impl ModelFile {
     pub fn bytes(&self) -> &[u8] {
         match &self.content {
             Content::Gguf(file) => file.bytes(),
-            Content::Import { maps, .. } => &maps[0],
+            Content::Import { maps, .. } => maps[0].bytes(),
         }
     }
 
@@ -92,7 +93,7 @@ impl ModelFile {
     pub fn total_bytes(&self) -> u64 {
         match &self.content {
             Content::Gguf(file) => file.total_bytes(),
-            Content::Import { maps, .. } => maps.iter().map(|map| map.len() as u64).sum(),
+            Content::Import { maps, .. } => maps.iter().map(|map| map.bytes().len() as u64).sum(),
         }
     }
 

@@ -19,6 +19,7 @@ pub mod ternary;
 pub mod text;
 pub mod tokenizer;
 mod tokens;
+mod trits;
 pub mod weights;
 
 pub use config::{Activation, ModelShape};
@@ -29,4 +30,4 @@ pub use judge::Judge;
 pub use llama::{Llama, LlamaModel};
 pub use ternary::TernaryTensor;
 pub use tokenizer::Tokenizer;
-pub use weights::{DenseTensor, Layer, Model};
+pub use weights::{Layer, Model};

@@ -1,5 +1,5 @@
-//! A whole model in memory: shape, ternary weights of every layer, norms and embedding as f32. In: a GGUF file.
-//! Out: [`Model`], every tensor's size checked against the shape.
+//! A whole model: shape, norms as f32, every matrix as the file stores it. In: a GGUF file. Out: [`Model`], every tensor's size checked
+//! against the shape, every weight looked at. A model from a mapped file keeps the map and copies no matrix.
 
 use std::path::Path;
 
@@ -9,26 +9,8 @@ use super::config::ModelShape;
 use super::error::{ModelError, Refusal, shown};
 use super::file::ModelFile;
 use super::gguf::{Gguf, TensorInfo};
-use super::quant::Matrix;
+use super::quant::StoredMatrix;
 use super::ternary::TernaryTensor;
-
-/// A dense matrix or vector, row by row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DenseTensor {
-    /// Rows; 1 for a vector.
-    pub rows: usize,
-    /// Elements of a row.
-    pub cols: usize,
-    /// `rows · cols` values.
-    pub values: Vec<f32>,
-}
-
-impl DenseTensor {
-    /// One row.
-    pub fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.cols..(row + 1) * self.cols]
-    }
-}
 
 /// One decoder layer. Linear weights are outputs x inputs.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,13 +45,13 @@ pub struct Model {
     /// Sizes and constants.
     pub shape: ModelShape,
     /// `vocab` x `dim`.
-    pub token_embd: DenseTensor,
+    pub token_embd: StoredMatrix,
     /// The layers, first to last.
     pub layers: Vec<Layer>,
     /// Norm before the head, `dim`.
     pub output_norm: Vec<f32>,
     /// Head of its own, `vocab` x `dim`; `None` where it is tied to the embedding.
-    pub output: Option<DenseTensor>,
+    pub output: Option<StoredMatrix>,
 }
 
 /// Names of a layer's linear weights, without `blk.N.` and `.weight`.
@@ -115,7 +97,7 @@ impl Model {
     }
 
     /// The head's matrix: its own, or the embedding.
-    pub fn head(&self) -> &DenseTensor {
+    pub fn head(&self) -> &StoredMatrix {
         self.output.as_ref().unwrap_or(&self.token_embd)
     }
 }
@@ -157,7 +139,7 @@ fn sized<'f, 'a>(file: &'f Gguf<'a>, name: &str, rows: usize, cols: usize) -> Re
 }
 
 /// A dense tensor of finite numbers.
-fn matrix(file: &Gguf<'_>, name: &str, rows: usize, cols: usize) -> Result<DenseTensor, ModelError> {
+fn matrix(file: &Gguf<'_>, name: &str, rows: usize, cols: usize) -> Result<StoredMatrix, ModelError> {
     let tensor = sized(file, name, rows, cols)?;
     let item = || format!("tensor '{}'", shown(name));
     if tensor.kind.is_ternary() {
@@ -165,19 +147,23 @@ fn matrix(file: &Gguf<'_>, name: &str, rows: usize, cols: usize) -> Result<Dense
         let found = tensor.kind.name();
         return Err(ModelError::refused(Refusal::Type, item(), "a type that is not ternary", found, remedy));
     }
-    let mut values = Vec::with_capacity(rows * cols);
-    Matrix::new(file, tensor)?.for_each_value(|x| values.push(x));
-    if let Some(at) = values.iter().position(|x| !x.is_finite()) {
-        let item = format!("{}, row {}, column {}", item(), at / cols, at % cols);
-        let remedy = "the weights are damaged: fetch or convert the model again";
-        let found = values[at].to_string();
-        return Err(ModelError::refused(Refusal::Bounds, item, "a finite number", found, remedy));
+    let matrix = StoredMatrix::new(file, tensor)?;
+    let wrong = (0..rows).into_par_iter().find_map_first(|row| {
+        let values = matrix.row(row);
+        values.iter().position(|x| !x.is_finite()).map(|col| (row, col, values[col]))
+    });
+    match wrong {
+        None => Ok(matrix),
+        Some((row, col, value)) => {
+            let item = format!("{}, row {row}, column {col}", item());
+            let remedy = "the weights are damaged: fetch or convert the model again";
+            Err(ModelError::refused(Refusal::Bounds, item, "a finite number", value.to_string(), remedy))
+        }
     }
-    Ok(DenseTensor { rows, cols, values })
 }
 
 fn norm(file: &Gguf<'_>, name: &str, size: usize) -> Result<Vec<f32>, ModelError> {
-    Ok(matrix(file, name, 1, size)?.values)
+    Ok(matrix(file, name, 1, size)?.row(0))
 }
 
 fn check_no_bias(file: &Gguf<'_>, name: &str) -> Result<(), ModelError> {

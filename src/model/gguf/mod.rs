@@ -9,6 +9,7 @@
 pub mod blocks;
 mod cursor;
 mod parse;
+mod share;
 mod split;
 mod tensor;
 mod value;
@@ -16,6 +17,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+pub use share::{SharedBytes, TensorBytes};
 pub use tensor::{TensorInfo, TensorType};
 pub use value::{Array, Value, ValueType};
 pub use write::{GgufWriter, Metadata};
@@ -34,7 +36,7 @@ pub const DEFAULT_ALIGNMENT: u64 = 32;
 /// A model's GGUF files mapped into memory: one, or all parts of a split model. They must not be changed while mapped.
 #[derive(Debug)]
 pub struct GgufFile {
-    maps: Vec<memmap2::Mmap>,
+    maps: Vec<SharedBytes>,
     path: PathBuf,
 }
 
@@ -54,17 +56,19 @@ impl GgufFile {
     /// # Errors
     /// As [`Gguf::parse`]; parts that do not belong together are refused.
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
-        Gguf::parse_parts(&self.maps.iter().map(|map| &map[..]).collect::<Vec<_>>())
+        let mut file = Gguf::parse_parts(&self.maps.iter().map(SharedBytes::bytes).collect::<Vec<_>>())?;
+        file.owners.clone_from(&self.maps);
+        Ok(file)
     }
 
     /// All bytes of the file; of a split model, those of its first part.
     pub fn bytes(&self) -> &[u8] {
-        &self.maps[0]
+        self.maps[0].bytes()
     }
 
     /// Bytes of all files together.
     pub fn total_bytes(&self) -> u64 {
-        self.maps.iter().map(|map| map.len() as u64).sum()
+        self.maps.iter().map(|map| map.bytes().len() as u64).sum()
     }
 
     /// Where the file lies.
@@ -74,7 +78,7 @@ impl GgufFile {
 }
 
 /// Maps one file; `named` if it is the one that was asked for.
-pub(super) fn map(path: &Path, named: bool) -> Result<memmap2::Mmap, ModelError> {
+pub(super) fn map(path: &Path, named: bool) -> Result<SharedBytes, ModelError> {
     let remedy = if named { "give the path of a readable model file" } else { "put all files of the model into one folder" };
     let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy };
     let file = std::fs::File::open(path).map_err(fail)?;
@@ -83,7 +87,7 @@ pub(super) fn map(path: &Path, named: bool) -> Result<memmap2::Mmap, ModelError>
     }
     // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
     // whoever truncates it gets the bus error that every memory-mapped reader gets.
-    unsafe { memmap2::Mmap::map(&file) }.map_err(fail)
+    unsafe { memmap2::Mmap::map(&file) }.map(SharedBytes::new).map_err(fail)
 }
 
 /// A tensor of a model that is no GGUF file.
@@ -111,6 +115,8 @@ pub struct Gguf<'a> {
     tensor_order: Vec<u32>,
     /// Data section of each part; one, but for split models.
     data: Vec<&'a [u8]>,
+    /// Who owns the bytes of each part; empty where that is not known.
+    owners: Vec<SharedBytes>,
     metadata_bytes: usize,
     alignment: u64,
 }
@@ -144,14 +150,14 @@ impl<'a> Gguf<'a> {
     pub(super) fn assembled(
         header: &'a [u8],
         tensors: &[Placed<'a>],
-        parts: Vec<&'a [u8]>,
+        parts: &[&'a SharedBytes],
         metadata_bytes: usize,
     ) -> Result<Self, ModelError> {
         let mut whole = parse::parse(header)?;
         whole.tensors.reserve_exact(tensors.len());
         for &Placed { name, kind, sizes, part, offset, origin } in tensors {
             let tensor = TensorInfo { part, origin, ..parse::entry(name, kind, sizes, offset)? };
-            let there = parts.get(part as usize).map_or(0, |part| part.len() as u64);
+            let there = parts.get(part as usize).map_or(0, |part| part.bytes().len() as u64);
             if offset.checked_add(tensor.stored_bytes).is_none_or(|end| end > there) {
                 let expected = format!("{} bytes from offset {offset}", tensor.stored_bytes);
                 let item = format!("tensor '{}'", super::error::shown(name));
@@ -161,7 +167,8 @@ impl<'a> Gguf<'a> {
             whole.tensors.push(tensor);
         }
         whole.tensor_order = parse::tensor_order(&whole.tensors)?;
-        (whole.data, whole.metadata_bytes) = (parts, metadata_bytes);
+        (whole.data, whole.metadata_bytes) = (parts.iter().map(|part| part.bytes()).collect(), metadata_bytes);
+        whole.owners = parts.iter().map(|&part| part.clone()).collect();
         Ok(whole)
     }
 
@@ -214,6 +221,13 @@ impl<'a> Gguf<'a> {
         // `parse` checked that offset + length lies inside the data section of its part.
         let start = tensor.offset as usize;
         &self.data[tensor.part as usize][start..start + tensor.stored_bytes as usize]
+    }
+
+    /// The stored bytes of one of this file's tensors, which outlive the directory: of a mapped file the map's own, else a copy.
+    pub fn kept_bytes(&self, tensor: &TensorInfo<'a>) -> TensorBytes {
+        let bytes = self.tensor_bytes(tensor);
+        let owned = self.owners.get(tensor.part as usize).and_then(|owner| owner.part(bytes));
+        owned.unwrap_or_else(|| TensorBytes::copy(bytes))
     }
 
     /// An unsigned integer under `key`, or `None` if the key is absent.

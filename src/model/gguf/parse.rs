@@ -46,7 +46,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Gguf<'_>, ModelError> {
     let tensor_order = tensor_order(&tensors)?;
 
     let metadata_bytes = cursor.position();
-    let mut file = Gguf { metadata, tensors, metadata_order, tensor_order, data: vec![&[]], metadata_bytes, alignment: DEFAULT_ALIGNMENT };
+    let (data, owners) = (vec![&bytes[..0]], Vec::new());
+    let mut file = Gguf { metadata, tensors, metadata_order, tensor_order, data, owners, metadata_bytes, alignment: DEFAULT_ALIGNMENT };
     file.alignment = alignment(&file)?;
     let padding = (metadata_bytes as u64).next_multiple_of(file.alignment) - metadata_bytes as u64;
     if !file.tensors.is_empty() {

@@ -7,7 +7,7 @@
 pub mod llama2c;
 
 use super::error::ModelError;
-use super::gguf::{Gguf, GgufWriter, Metadata, Placed, TensorType};
+use super::gguf::{Gguf, GgufWriter, Metadata, Placed, SharedBytes, TensorType};
 
 /// Where the bytes of a tensor are.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub struct Import {
     pub warnings: Vec<String>,
     /// A GGUF file without tensors.
     header: Vec<u8>,
-    tensors: Vec<Entry>,
+    /// With the bytes of those that were made here.
+    tensors: Vec<(Entry, Option<SharedBytes>)>,
     /// Bytes of the files that belong to no tensor.
     metadata_bytes: u64,
 }
@@ -50,6 +51,14 @@ impl Import {
         metadata.iter().for_each(|(key, value)| {
             header.metadata(key, value);
         });
+        let owned = |mut entry: Entry| {
+            let own = match &mut entry.place {
+                Place::Own(bytes) => Some(SharedBytes::new(std::mem::take(bytes))),
+                Place::File(..) => None,
+            };
+            (entry, own)
+        };
+        let tensors = tensors.into_iter().map(owned).collect();
         Self { format, warnings: Vec::new(), header: header.finish(), tensors, metadata_bytes }
     }
 
@@ -57,20 +66,18 @@ impl Import {
     ///
     /// # Errors
     /// As [`Gguf::parse`].
-    pub fn directory<'a>(&'a self, files: &[&'a [u8]]) -> Result<Gguf<'a>, ModelError> {
-        let mut parts = files.to_vec();
+    pub fn directory<'a>(&'a self, files: &'a [SharedBytes]) -> Result<Gguf<'a>, ModelError> {
+        let mut parts: Vec<_> = files.iter().collect();
         let mut entries = Vec::with_capacity(self.tensors.len());
-        for Entry { name, kind, sizes, place, origin } in &self.tensors {
+        for (Entry { name, kind, sizes, place, origin }, own) in &self.tensors {
+            parts.extend(own);
             let (part, offset) = match place {
                 Place::File(file, first) => (*file, *first),
-                Place::Own(bytes) => {
-                    parts.push(bytes);
-                    (parts.len() as u32 - 1, 0)
-                }
+                Place::Own(_) => (parts.len() as u32 - 1, 0),
             };
             entries.push(Placed { name, kind: *kind, sizes, part, offset, origin: *origin });
         }
-        Gguf::assembled(&self.header, &entries, parts, usize::try_from(self.metadata_bytes).unwrap_or(usize::MAX))
+        Gguf::assembled(&self.header, &entries, &parts, usize::try_from(self.metadata_bytes).unwrap_or(usize::MAX))
     }
 }
 

@@ -2,8 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{Judge, Real};
+use super::{Judge, Real, Rows};
 use crate::model::error::ModelError;
+
+/// Tokens whose logits are held at once: those of a whole context would fill the memory.
+const PIECE: usize = 64;
 
 /// The loss of one document.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,11 +51,15 @@ impl<F: Real> Judge<'_, F> {
     /// # Errors
     /// As [`Judge::forward`].
     pub fn loss(&self, ids: &[u32]) -> Result<DocumentLoss, ModelError> {
-        let logits = self.forward(ids, &mut self.cache(), &mut ())?;
+        let x = self.body(ids, &mut self.cache(), &mut ())?;
         let predictions = ids.len() - 1;
-        let target = |token: usize| ids[token + 1] as usize;
-        let nll = |token| negative_log_likelihood(logits.row(token), target(token)).to_f64().unwrap_or(f64::NAN);
-        let sum: f64 = (0..predictions).map(nll).sum();
+        let mut sum = 0.0;
+        for (rows, targets) in x.values[..predictions * x.width].chunks(PIECE * x.width).zip(ids[1..].chunks(PIECE)) {
+            let x = Rows { tokens: targets.len(), width: x.width, values: rows.to_vec() };
+            let logits = self.head(&x, &mut ());
+            let nll = |(row, &target): (&[F], &u32)| negative_log_likelihood(row, target as usize).to_f64().unwrap_or(f64::NAN);
+            sum = logits.iter().zip(targets).map(nll).fold(sum, |sum, nll| sum + nll);
+        }
         Ok(DocumentLoss { predictions, nll: if predictions > 0 { sum / predictions as f64 } else { 0.0 } })
     }
 }

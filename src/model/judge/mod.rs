@@ -100,6 +100,25 @@ impl<'m, F: Real> Judge<'m, F> {
     /// # Errors
     /// [`Refusal::Vocabulary`](super::error::Refusal) for an unknown id or no id, `Refusal::Bounds` beyond the context.
     pub fn forward(&self, tokens: &[u32], cache: &mut KvCache<F>, observer: &mut impl Observer<F>) -> Result<Rows<F>, ModelError> {
+        let x = self.body(tokens, cache, observer)?;
+        Ok(self.head(&x, observer))
+    }
+
+    /// As [`Judge::forward`], the logits of the last token only.
+    ///
+    /// # Errors
+    /// As [`Judge::forward`].
+    pub fn last(&self, tokens: &[u32], cache: &mut KvCache<F>, observer: &mut impl Observer<F>) -> Result<Vec<F>, ModelError> {
+        let x = self.body(tokens, cache, observer)?;
+        let last = Rows { tokens: 1, width: x.width, values: x.row(x.tokens - 1).to_vec() };
+        Ok(self.head(&last, observer).values)
+    }
+
+    /// The residual stream behind the last layer of `tokens`, as [`Judge::forward`] without the head.
+    ///
+    /// # Errors
+    /// As [`Judge::forward`].
+    pub fn body(&self, tokens: &[u32], cache: &mut KvCache<F>, observer: &mut impl Observer<F>) -> Result<Rows<F>, ModelError> {
         self.check_tokens(tokens, cache)?;
         let mut x = self.embed(tokens);
         show(observer, Place { layer: None, stage: Stage::InpEmbd }, &[x.tokens, x.width], &x.values);
@@ -107,7 +126,7 @@ impl<'m, F: Real> Judge<'m, F> {
             x = self.attention(layer, &x, cache, observer);
             x = self.feed_forward(layer, &x, observer);
         }
-        Ok(self.head(&x, observer))
+        Ok(x)
     }
 
     /// The ids `prompt` and its greedy continuation, `total` ids in all; nothing stops it before.
@@ -119,8 +138,8 @@ impl<'m, F: Real> Judge<'m, F> {
         let mut cache = self.cache();
         let mut fresh = prompt.to_vec();
         while ids.len() < total {
-            let logits = self.forward(&fresh, &mut cache, &mut ())?;
-            let next = arg_max(logits.row(logits.tokens - 1)) as u32;
+            let logits = self.last(&fresh, &mut cache, &mut ())?;
+            let next = arg_max(&logits) as u32;
             ids.push(next);
             fresh = vec![next];
         }
@@ -135,7 +154,7 @@ impl<'m, F: Real> Judge<'m, F> {
     /// The residual stream before the first layer. Ids must be in the vocabulary.
     pub fn embed(&self, tokens: &[u32]) -> Rows<F> {
         let row = |&id: &u32| self.model.token_embd.row(id as usize);
-        let values = tokens.iter().flat_map(row).map(|&v| self.residual(F::of(f64::from(v)))).collect();
+        let values = tokens.iter().flat_map(row).map(|v| self.residual(F::of(f64::from(v)))).collect();
         Rows { tokens: tokens.len(), width: self.model.shape.dim, values }
     }
 
@@ -206,7 +225,7 @@ impl<'m, F: Real> Judge<'m, F> {
         let epsilon = self.model.shape.rms_epsilon;
         let norm = x.map(x.width, |_, row| stages::rms_norm(row, &self.model.output_norm, epsilon));
         show(observer, Place { layer: None, stage: Stage::ResultNorm }, &[x.tokens, x.width], &norm.values);
-        let logits = norm.map(self.model.shape.vocab, |_, row| stages::dense_linear(row, self.model.head()));
+        let logits = stages::dense_linear(&norm, &self.model.head().view());
         show(observer, Place { layer: None, stage: Stage::ResultOutput }, &[x.tokens, logits.width], &logits.values);
         logits
     }

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use super::rows::{Int8Rows, Real, Rows};
 use crate::model::config::Activation;
+use crate::model::quant::Matrix;
 use crate::model::ternary::TernaryTensor;
-use crate::model::weights::DenseTensor;
 
 /// Largest code of an int8 row whose absolute maximum sets the scale.
 pub const CODE_ONE: f64 = 127.0;
@@ -59,23 +59,33 @@ pub fn quantise_rows<F: Real>(x: &Rows<F>) -> Int8Rows<F> {
 
 /// A ternary linear layer: `weight.scale · input.scale · Σ code · trit`, the sum exact.
 pub fn ternary_linear<F: Real>(input: &Int8Rows<F>, weight: &TernaryTensor) -> Rows<F> {
-    let tokens = input.tokens;
     let weight_scale = F::of(f64::from(weight.scale));
-    // One unpacked row of weights serves every token, so the results come output by output.
-    let mut by_output = vec![F::zero(); weight.rows * tokens];
-    let outputs = by_output.par_chunks_mut(tokens).enumerate().with_min_len(WORK_A_TASK / (tokens * weight.cols) + 1);
-    outputs.for_each_init(
-        || vec![0; weight.cols],
-        |trits, (row, out)| {
-            weight.unpack_row(row, trits);
-            for (token, out) in out.iter_mut().enumerate() {
-                let sum = dot(input.row(token), trits);
-                *out = F::of(f64::from(sum)) * input.scales[token] * weight_scale;
-            }
-        },
-    );
-    let by_token = (0..tokens).flat_map(|token| (0..weight.rows).map(move |row| row * tokens + token));
-    Rows { tokens, width: weight.rows, values: by_token.map(|at| by_output[at]).collect() }
+    let product = |trits: &mut Vec<i8>, row: usize, out: &mut [F]| {
+        weight.unpack_row(row, trits);
+        for (token, out) in out.iter_mut().enumerate() {
+            let sum = dot(input.row(token), trits);
+            *out = F::of(f64::from(sum)) * input.scales[token] * weight_scale;
+        }
+    };
+    linear(input.tokens, weight.rows, weight.cols, || vec![0; weight.cols], product)
+}
+
+/// A linear layer of `outputs` x `inputs`: `product` gives one output for every token, so that a row of weights is decoded once.
+fn linear<F: Real, S>(
+    tokens: usize,
+    outputs: usize,
+    inputs: usize,
+    scratch: impl Fn() -> S + Sync + Send,
+    product: impl Fn(&mut S, usize, &mut [F]) + Sync + Send,
+) -> Rows<F> {
+    let mut by_output = vec![F::zero(); outputs * tokens];
+    let rows = by_output.par_chunks_mut(tokens).enumerate().with_min_len(WORK_A_TASK / (tokens * inputs) + 1);
+    rows.for_each_init(scratch, |scratch, (row, out)| product(scratch, row, out));
+    if tokens == 1 {
+        return Rows { tokens, width: outputs, values: by_output };
+    }
+    let by_token = (0..tokens).flat_map(|token| (0..outputs).map(move |row| row * tokens + token));
+    Rows { tokens, width: outputs, values: by_token.map(|at| by_output[at]).collect() }
 }
 
 /// Codes whose sum of products fits 16 bits: 128 · 128 < 2^15.
@@ -147,18 +157,15 @@ pub fn activate<F: Real>(activation: Activation, gate: F, up: F) -> F {
     }
 }
 
-/// A float linear layer, the head: one result a row of `matrix`.
-pub fn dense_linear<F: Real>(x: &[F], matrix: &DenseTensor) -> Vec<F> {
-    let rows = matrix.values.par_chunks_exact(matrix.cols).with_min_len(WORK_A_TASK / matrix.cols + 1);
-    let convert = |row: &[f32], wide: &mut Vec<F>| {
+/// A float linear layer, the head: one result a row of `matrix`, for each row of `x`.
+pub fn dense_linear<F: Real>(x: &Rows<F>, matrix: &Matrix<'_>) -> Rows<F> {
+    let product = |(row, wide): &mut (Vec<f32>, Vec<F>), output: usize, out: &mut [F]| {
+        matrix.row_values(output, row);
         wide.clear();
         wide.extend(row.iter().map(|&w| F::of(f64::from(w))));
+        out.iter_mut().zip(x.iter()).for_each(|(out, x)| *out = dot_product(wide, x));
     };
-    let product = |wide: &mut Vec<F>, row: &[f32]| {
-        convert(row, wide);
-        dot_product(wide, x)
-    };
-    rows.map_init(Vec::new, product).collect()
+    linear(x.tokens, matrix.rows, matrix.cols, Default::default, product)
 }
 
 /// Rounds to `bits` fraction bits, ties to even.

@@ -13,9 +13,11 @@ mod activation;
 mod codes;
 mod k_codes;
 mod product;
+mod stored;
 mod sums;
 mod ternary_codes;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use super::error::{ModelError, Refusal, shown};
@@ -23,6 +25,7 @@ use super::gguf::{Gguf, TensorInfo, TensorType};
 pub use activation::{Q8Block32, Q8Block256};
 pub use codes::{BLOCK_MOST, Codes};
 pub use product::{Arithmetic, multiply};
+pub use stored::StoredMatrix;
 pub(super) use sums::{FloatOrder, float_dot, wide_dot};
 
 /// A stored matrix, borrowed from the file.
@@ -74,7 +77,7 @@ impl<'a> Matrix<'a> {
         let stored = self.row(row);
         match self.kind {
             TensorType::F32 => out.extend(stored.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word))),
-            TensorType::F16 => out.extend(stored.as_chunks().0.iter().map(|&word| f16::from_le_bytes(word).to_f32())),
+            TensorType::F16 => f16_values(stored, out),
             TensorType::Bf16 => out.extend(stored.as_chunks().0.iter().map(|&word| bf16::from_le_bytes(word).to_f32())),
             _ => {
                 let mut codes = Codes::new();
@@ -84,6 +87,34 @@ impl<'a> Matrix<'a> {
                     codes.values(self.kind.block_elements() as usize, out);
                 }
             }
+        }
+    }
+
+    /// The sign of each value of one row, to `out` of `cols` elements; of a ternary type the stored trits, without the scale's sign.
+    pub fn row_signs(&self, row: usize, out: &mut [i8]) {
+        if !self.kind.is_ternary() {
+            let mut values = Vec::with_capacity(self.cols);
+            self.row_values(row, &mut values);
+            out.iter_mut().zip(values).for_each(|(sign, x)| *sign = i8::from(x > 0.0) - i8::from(x < 0.0));
+            return;
+        }
+        let mut codes = Codes::new();
+        for (block, out) in self.row_blocks(row).zip(out.chunks_mut(self.kind.block_elements() as usize)) {
+            codes.read(self.kind, block);
+            out.copy_from_slice(&codes.codes[..out.len()]);
+        }
+    }
+
+    /// The first block's scale that is not 0, with that of the whole tensor; 0 where there is none. Of float types 1.
+    pub fn first_scale(&self) -> f32 {
+        let mut codes = Codes::new();
+        let scale = |block| {
+            codes.read(self.kind, block);
+            codes.scale * self.scale
+        };
+        match self.kind {
+            TensorType::F32 | TensorType::F16 | TensorType::Bf16 => 1.0,
+            _ => self.stored.chunks_exact(self.kind.block_bytes() as usize).map(scale).find(|&s| s != 0.0).unwrap_or(0.0),
         }
     }
 
@@ -105,4 +136,17 @@ impl<'a> Matrix<'a> {
     fn row_blocks(&self, row: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         self.row(row).chunks_exact(self.kind.block_bytes() as usize)
     }
+}
+
+/// Little-endian f16 as f32, eight at a time where the machine can.
+fn f16_values(stored: &[u8], out: &mut Vec<f32>) {
+    const AT_ONCE: usize = 64;
+    let (blocks, rest) = stored.as_chunks::<{ 2 * AT_ONCE }>();
+    let mut values = [0.0; AT_ONCE];
+    for block in blocks {
+        let words: [f16; AT_ONCE] = std::array::from_fn(|i| f16::from_le_bytes([block[2 * i], block[2 * i + 1]]));
+        words.convert_to_f32_slice(&mut values);
+        out.extend_from_slice(&values);
+    }
+    out.extend(rest.as_chunks().0.iter().map(|&word| f16::from_le_bytes(word).to_f32()));
 }

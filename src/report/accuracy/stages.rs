@@ -205,6 +205,7 @@ impl Check<'_> {
         self.norm("result_norm", x, frac, &int.head.norm, &model.output_norm, judged);
         let logits = seen.float(None, Stage::ResultOutput);
         let width = int.shape.dim;
+        let rows: Vec<_> = (0..int.vocab).map(|r| model.head().row(r)).collect();
         for t in 0..self.tokens {
             let (x, y) = (&x[t * width..][..width], &judged[t * width..][..width]);
             let found = norm_quantise(&to_fixed(x, frac), &int.head.norm.gain, int.head.norm.eps, int.head.norm.c);
@@ -215,9 +216,8 @@ impl Check<'_> {
                 let acc = int.head.planes.iter().fold(0, |acc, p| horner(acc, dot(p.row(r), &found.q)));
                 let rs = int.head.row_scales[r];
                 let (value, _) = head::logit(acc, found.scale.mul(rs));
-                let row = model.head().row(r);
                 let mut bound = 0.5 / 65536.0 + 0.5 * rs.value() * absolute;
-                for (i, &w) in row.iter().enumerate() {
+                for (i, &w) in rows[r].iter().enumerate() {
                     let w = f64::from(w).abs() + 0.5 * rs.value();
                     bound += w * (of_element[i] + y[i].abs() * 2.0 * R);
                 }
