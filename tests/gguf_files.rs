@@ -87,13 +87,25 @@ fn parts_that_are_missing_or_of_another_model_are_refused() {
     assert!(message(&first).ends_with("put all files of the model into one folder"));
 
     folder.write(1, 2, &part(&parts, 0, 2));
-    assert!(message(&first).starts_with("metadata 'split.no': expected 1, found 0; put all parts"), "{}", message(&first));
+    assert!(
+        message(&first).starts_with("FOLDER/m-00002-of-00002.gguf: metadata 'split.no': expected 1, found 0; put all parts"),
+        "{}",
+        message(&first)
+    );
     folder.write(1, 2, &part(&parts, 1, 3));
-    assert!(message(&first).starts_with("metadata 'split.count': expected 2, found 3;"), "{}", message(&first));
+    assert!(
+        message(&first).starts_with("FOLDER/m-00002-of-00002.gguf: metadata 'split.count': expected 2, found 3;"),
+        "{}",
+        message(&first)
+    );
     let mut other = Parts::model(TensorType::Tq1_0);
     other.tensors.truncate(9);
     folder.write(1, 2, &part(&other, 1, 2));
-    assert!(message(&first).starts_with("metadata 'split.tensors.count': expected 11, found 13;"), "{}", message(&first));
+    assert!(
+        message(&first).starts_with("FOLDER/m-00001-of-00002.gguf: metadata 'split.tensors.count': expected 11, found 13;"),
+        "{}",
+        message(&first)
+    );
     let mut twice = Parts::model(TensorType::Tq1_0);
     twice.tensors.rotate_left(1);
     folder.write(1, 2, &part(&twice, 1, 2));

@@ -11,11 +11,7 @@ use tritforge::model::{Model, TernaryTensor};
 
 fn counted(tensor: &TernaryTensor) -> [u64; 3] {
     let mut counts = [0; 3];
-    for row in 0..tensor.rows {
-        for col in 0..tensor.cols {
-            counts[(tensor.trit(row, col) + 1) as usize] += 1;
-        }
-    }
+    tensor.to_trits().iter().for_each(|&trit| counts[(trit + 1) as usize] += 1);
     counts
 }
 

@@ -13,11 +13,11 @@ fn linear(x: &[f64], w: &TernaryTensor) -> Vec<f64> {
         most = most.max(v.abs());
     }
     let mut out = Vec::new();
-    for row in 0..w.rows {
+    for trits in w.to_trits().chunks(w.cols) {
         let mut sum = 0.0;
-        for (col, v) in x.iter().enumerate() {
+        for (v, &trit) in x.iter().zip(trits) {
             let code = (v * 127.0 / most).round_ties_even();
-            sum += code / 127.0 * most * f64::from(w.trit(row, col)) * f64::from(w.scale);
+            sum += code / 127.0 * most * f64::from(trit) * f64::from(w.scale);
         }
         out.push(sum);
     }

@@ -83,6 +83,62 @@ fn perplexity_is_that_of_the_golden_losses() {
 }
 
 #[test]
+fn integer_arithmetic_gives_the_golden_integer_ids() {
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        prompts: Vec<Vec<u32>>,
+        greedy_ids: Vec<Vec<u32>>,
+    }
+    let golden: Golden = serde_json::from_str(include_str!("../models/golden/stories3m-integer.json")).unwrap();
+    let list = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    for (prompt, greedy) in golden.prompts.iter().zip(&golden.greedy_ids) {
+        let fresh = &greedy[prompt.len()..][..60];
+        let tokens = list(prompt);
+        let out = run(&["--model", MODEL, "--arithmetic", "integer", "--tokens", &tokens, "--greedy", "-n", "60", "--ids", "--ignore-eos"]);
+        assert_eq!(stdout(&out).trim_end(), list(fresh));
+    }
+    let loss = |arithmetic: &str| {
+        let text = ["--model", MODEL, "--perplexity", "models/own-stories.txt", "--json", "-", "--arithmetic", arithmetic];
+        serde_json::from_slice::<serde_json::Value>(&run(&text).stdout).unwrap()["nll"].as_f64().unwrap()
+    };
+    let (float, integer) = (loss("float"), loss("integer"));
+    assert!(float != integer && (float - integer).abs() < 2e-3, "{float} {integer}");
+}
+
+#[test]
+fn ids_without_a_text_are_printed_as_numbers_and_a_missing_tokenizer_is_said() {
+    let folder = Folder::new("no-text");
+    let golden = golden::read();
+    let prompt = &golden.prompts[0];
+    let mut parts = Parts::read(&std::fs::read(MODEL).unwrap());
+    const KEPT: usize = 420;
+    for (_, value) in &mut parts.metadata {
+        match value {
+            Metadata::Texts(list) => list.truncate(KEPT),
+            Metadata::Floats(list) => list.truncate(KEPT),
+            Metadata::Ints(list) => list.truncate(KEPT),
+            _ => {}
+        }
+    }
+    std::fs::write(folder.file("short.gguf"), parts.write()).unwrap();
+    let tokens = prompt.prompt_ids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let rest = ["--tokens", &tokens, "--greedy", "-n", "40", "--ignore-eos", "--timing"];
+    let out = run(&[&["--model", &folder.file("short.gguf"), "--json", &folder.file("ids.json")][..], &rest].concat());
+    let unknown = prompt.greedy_ids[prompt.prompt_ids.len()..][..40].iter().find(|&&id| id as usize >= KEPT).unwrap();
+    assert!(stdout(&out).contains(&format!("[{unknown}]")), "{out:?}");
+    let said = stderr(&out);
+    assert!(said.contains("note: 92 ids of the model, from 420 on, have no text") && said.contains("; resident at most "), "{said}");
+    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.file("ids.json")).unwrap()).unwrap();
+    assert!(found["text"].as_str().unwrap().contains(&format!("[{unknown}]")));
+
+    let parts = Parts::read(&std::fs::read(MODEL).unwrap()).without_key("tokenizer.ggml.tokens");
+    std::fs::write(folder.file("none.gguf"), parts.write()).unwrap();
+    let out = run(&[&["--model", &folder.file("none.gguf")][..], &rest].concat());
+    assert!(stdout(&out).starts_with(&prompt.greedy_ids[prompt.prompt_ids.len()].to_string()), "{out:?}");
+    assert!(stderr(&out).contains("note: no tokenizer (metadata 'tokenizer.ggml.tokens'"), "{out:?}");
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_with_one_message() {
     let refused = |args: &[&str]| refusal(command(&[&["--model", MODEL], args].concat()));
     let said = refused(&["--prompt", "a", "-n", "300"]);
@@ -91,5 +147,9 @@ fn what_cannot_be_run_is_refused_with_one_message() {
     assert!(refused(&["--tokens", "1,999"]).contains("token id: expected below the vocabulary's 512, found 999"));
     assert!(refused(&["--prompt", "a", "--top-p", "0"]).contains("--top-p: expected more than 0, at most 1, found 0"));
     assert!(refused(&["--prompt", "a", "--temperature=-1"]).contains("--temperature: expected 0 or more, found -1"));
+    let said = refused(&["--prompt", "a", "--arithmetic", "ggml"]);
+    assert!(said.contains("--arithmetic: expected 'float' or 'integer' for architecture 'bitnet-b1.58', found 'ggml'"), "{said}");
+    let said = refused(&["--prompt", "a", "--arithmetic", "integer", "--rom-bits", "24"]);
+    assert!(said.contains("--rom-bits: expected 4 to 23, found 24"), "{said}");
     assert!(refused(&["--perplexity", "/dev/null"]).contains("--perplexity: expected a text of one token or more, found none"));
 }

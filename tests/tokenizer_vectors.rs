@@ -169,6 +169,28 @@ fn a_tokenizer_json_gives_the_ids_of_the_same_vocabulary_in_a_gguf_file() {
 }
 
 #[test]
+fn what_a_post_processor_puts_behind_a_text_is_eos_and_not_bos() {
+    let around = |single: serde_json::Value| {
+        let mut json = own_json();
+        let id = |text: &str| json["model"]["vocab"][text].clone();
+        let special = |text: &str| serde_json::json!({ "id": text, "ids": [id(text)], "tokens": [text] });
+        let special_tokens = ["<|im_start|>", "<|im_end|>"].map(|text| (text.to_owned(), special(text)));
+        let special_tokens: serde_json::Map<_, _> = special_tokens.into_iter().collect();
+        json["post_processor"] =
+            serde_json::json!({ "type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": special_tokens });
+        let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+        let name = |id: Option<u32>| id.map(|id| tokenizer.token_text(id).unwrap().to_owned());
+        (name(tokenizer.bos()), tokenizer.adds_bos(), name(tokenizer.eos()))
+    };
+    let special = |text: &str| serde_json::json!({ "SpecialToken": { "id": text, "type_id": 0 } });
+    let text = serde_json::json!({ "Sequence": { "id": "A", "type_id": 0 } });
+    let (begin, end) = (Some("<|im_start|>".to_owned()), Some("<|im_end|>".to_owned()));
+    assert_eq!(around(serde_json::json!([text, special("<|im_end|>")])), (None, false, end.clone()));
+    assert_eq!(around(serde_json::json!([special("<|im_start|>"), text])), (begin.clone(), true, None));
+    assert_eq!(around(serde_json::json!([special("<|im_start|>"), text, special("<|im_end|>")])), (begin, true, end));
+}
+
+#[test]
 fn a_folder_gives_tokenizer_special_tokens_and_template() {
     let folder = std::env::temp_dir().join(format!("tritforge-tokenizer-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::arithmetic::IntegerArgs;
 use super::progress::Progress;
 use super::{Outcome, output};
 use crate::compile::compile_model;
@@ -29,15 +30,8 @@ pub struct Args {
     /// Text, UTF-8; documents are separated by lines equal to <|endoftext|>.
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Bits of a K or V code: 4, 6 or 8.
-    #[arg(long, value_name = "BITS", default_value_t = 8)]
-    kv_bits: usize,
-    /// Entries of the softmax ROM, a power of two from 4 to 4096.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    rom_entries: u32,
-    /// Bits of a softmax ROM entry, 4 to 23.
-    #[arg(long, value_name = "BITS", default_value_t = 16)]
-    rom_bits: u32,
+    #[command(flatten)]
+    integer: IntegerArgs,
     /// Only the first N documents, 1 or more.
     #[arg(long, value_name = "N")]
     docs: Option<usize>,
@@ -52,7 +46,7 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
-    let rom = rom_size(args.rom_entries, args.rom_bits)?;
+    let rom = args.integer.rom()?;
     if args.docs == Some(0) {
         bail!("--docs: expected 1 or more, found 0; leave it out to take all documents");
     }
@@ -62,7 +56,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let file = ModelFile::open(&args.model)?;
     let file = file.parse()?;
     let (model, tokenizer) = (Model::from_gguf(&file)?, Tokenizer::from_gguf(&file)?);
-    let int = compile_model(&model, Some(&tokenizer), args.kv_bits)?;
+    let int = compile_model(&model, Some(&tokenizer), args.integer.kv_bits)?;
     let mut documents = text::read_documents(&args.text, &tokenizer, int.shape.context)?;
     documents.retain(|ids| ids.len() > 1);
     documents.truncate(args.docs.unwrap_or(usize::MAX));
@@ -125,15 +119,4 @@ fn sweep(args: &Args, model: &Model, tokenizer: &Tokenizer, documents: &[Vec<u32
     }
     args.json.write(&sweep)?;
     Ok(Outcome::Held)
-}
-
-/// log2 of the entries, and the bits; refused outside the contract's ranges.
-fn rom_size(entries: u32, bits: u32) -> anyhow::Result<(u32, u32)> {
-    if !entries.is_power_of_two() || !(4..=4096).contains(&entries) {
-        bail!("--rom-entries: expected a power of two from 4 to 4096, found {entries}");
-    }
-    if !(4..=23).contains(&bits) {
-        bail!("--rom-bits: expected 4 to 23, found {bits}");
-    }
-    Ok((entries.ilog2(), bits))
 }

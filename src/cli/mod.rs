@@ -11,11 +11,13 @@ use tritforge_sim::system::RunError;
 use crate::CheckFailed;
 
 mod accuracy;
+mod arithmetic;
 mod bench;
 mod demo;
 mod emit;
 mod generate;
 mod inspect;
+mod memory;
 pub mod output;
 pub mod progress;
 mod run;

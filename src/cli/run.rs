@@ -5,21 +5,21 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 
+use super::arithmetic::{self, ArithmeticArg, IntegerArgs};
+use super::memory::Memory;
 use super::stops::Stops;
 use super::{Outcome, output};
 use crate::model::chat::Message;
-use crate::model::quant::Arithmetic;
 use crate::model::sampler::{Sampler, Sampling};
 use crate::model::tokenizer::TextStream;
-use crate::model::{AnyModel, Engine, ModelFile, Tokenizer, text};
+use crate::model::{Engine, ModelFile, Tokenizer, text};
 
 /// Generate text with a model in software: Llama, mixtures of experts, llama.cpp's `bitnet`, BitNet b1.58.
 ///
 /// Llama files run in llama.cpp's own arithmetic (activations quantised before a quantised product, f16 cache), so that greedy ids
-/// are llama.cpp's. BitNet b1.58 files run in the f64 judge, whose ternary sums are exact. Text streams to standard output,
-/// figures go to standard error.
+/// are llama.cpp's. BitNet b1.58 files run in the f64 judge, whose ternary sums are exact, or with --arithmetic integer in the
+/// accelerator's own integers. Text streams to standard output, figures go to standard error.
 ///
 /// Examples: tritforge run --model models/stories3m.tq2_0.gguf --prompt "Once upon a time" --greedy --predict 100;
 /// tritforge run --model SmolLM2-135M-Instruct.Q4_1.gguf --chat --prompt "What is a FIFO?"
@@ -79,39 +79,38 @@ pub struct Args {
     /// Instead measure the perplexity of a text, UTF-8; documents are separated by lines equal to <|endoftext|>.
     #[arg(long, value_name = "FILE")]
     perplexity: Option<PathBuf>,
-    /// How products with stored weights are done (Llama files).
-    #[arg(long, value_enum, default_value = "ggml")]
-    arithmetic: Products,
+    /// How sums are done; without it ggml, for bitnet-b1.58 float.
+    #[arg(long, value_enum)]
+    arithmetic: Option<ArithmeticArg>,
+    #[command(flatten)]
+    integer: IntegerArgs,
+    /// Also print how long loading took and the most memory that was resident.
+    #[arg(long)]
+    timing: bool,
     #[command(flatten)]
     json: output::JsonArgs,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Products {
-    /// llama.cpp's, bit for bit where known.
-    Ggml,
-    /// llama.cpp's operands with sums in f64.
-    Wide,
-    /// Weights and activations as floats: the judge.
-    Float,
-}
-
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let sampling = sampling(&args)?;
+    let begun = Instant::now();
     let file = ModelFile::open(&args.model)?;
     let file = file.parse()?;
-    let model = AnyModel::from_gguf(&file)?;
-    let arithmetic = match args.arithmetic {
-        Products::Ggml => Arithmetic::Ggml,
-        Products::Wide => Arithmetic::Wide,
-        Products::Float => Arithmetic::Float,
-    };
-    let engine = Engine::new(&model, arithmetic);
     // Ids need no tokenizer, and a file whose tokenizer cannot be read can still be run with them.
     let tokenizer = Tokenizer::from_gguf(&file);
+    let (model, arithmetic) = arithmetic::load(&file, args.arithmetic, &args.integer, tokenizer.as_ref().ok())?;
+    let loaded = begun.elapsed();
+    let engine = Engine::new(&model, arithmetic);
+    let timing = || {
+        if args.timing {
+            eprintln!("measured: loaded in {:.3} s{}", loaded.as_secs_f64(), Memory::now());
+        }
+    };
     if let Some(path) = &args.perplexity {
         let documents = text::read_documents(path, &tokenizer?, model.context())?;
-        return perplexity(&args, &engine, &documents);
+        let outcome = perplexity(&args, &engine, &documents)?;
+        timing();
+        return Ok(outcome);
     }
     let prompt = match (&args.prompt, &args.tokens) {
         (Some(text), None) => {
@@ -133,7 +132,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
             args.predict
         );
     }
-    generate(&args, engine, &prompt, Sampler::new(sampling, args.seed), tokenizer.ok().as_ref())
+    match &tokenizer {
+        Err(error) => eprintln!("note: no tokenizer ({error}): ids are printed, and which of them end a text is unknown"),
+        Ok(tokenizer) if model.vocab() > tokenizer.len() => {
+            let (rest, first) = (model.vocab() - tokenizer.len(), tokenizer.len());
+            eprintln!("note: {rest} ids of the model, from {first} on, have no text in the tokenizer: they are printed as [{first}]");
+        }
+        Ok(_) => {}
+    }
+    let outcome = generate(&args, engine, &prompt, Sampler::new(sampling, args.seed), tokenizer.as_ref().ok())?;
+    timing();
+    Ok(outcome)
+}
+
+/// The text of an id; of one that the tokenizer does not have its number in brackets.
+fn piece(tokenizer: &Tokenizer, id: u32) -> anyhow::Result<Vec<u8>> {
+    if (id as usize) < tokenizer.len() { Ok(tokenizer.piece(id)?) } else { Ok(format!("[{id}]").into_bytes()) }
 }
 
 /// The ids of a conversation's begin, up to where the answer begins.
@@ -199,7 +213,7 @@ fn generate(
         }
         all.push(next);
         let shown = match tokenizer {
-            Some(tokenizer) if !args.ids => stops.push(&stream.push(&tokenizer.piece(next)?)),
+            Some(tokenizer) if !args.ids => stops.push(&stream.push(&piece(tokenizer, next)?)),
             _ if all.len() == prompt.len() + 1 => next.to_string(),
             _ => format!(",{next}"),
         };
@@ -216,7 +230,8 @@ fn generate(
     let seconds = start.elapsed().as_secs_f64();
     let ids = &all[prompt.len()..];
     eprintln!("measured: prompt {} ids in {prompt_seconds:.3} s, {} ids generated in {seconds:.3} s", prompt.len(), ids.len());
-    let text = tokenizer.map(|tokenizer| tokenizer.decode(ids)).transpose()?;
+    let text = tokenizer.map(|tokenizer| ids.iter().map(|&id| piece(tokenizer, id)).collect::<anyhow::Result<Vec<_>>>()).transpose()?;
+    let text = text.map(|pieces| String::from_utf8_lossy(&pieces.concat()).into_owned());
     args.json.write(&Generated { prompt_ids: prompt, ids, text, kind: "measured", prompt_seconds, seconds })?;
     Ok(Outcome::Held)
 }

@@ -16,7 +16,7 @@ pub struct Target {
     pub hw: Hw,
     pub int: IntModel,
     pub tokenizer: Tokenizer,
-    /// First 8 bytes of the SHA-256 of the model file.
+    /// Hash of the model's files.
     pub model_hash: u64,
 }
 
@@ -42,7 +42,7 @@ impl Target {
         let (model, tokenizer) = (Model::from_gguf(&parsed)?, Tokenizer::from_gguf(&parsed)?);
         let hw = Hw::new(config, attn_shape(&model.shape)?)?;
         let int = compile_model(&model, Some(&tokenizer), hw.config.kv_bits)?;
-        Ok(Target { hw, int, tokenizer, model_hash: tritforge_spec::image::file_hash(file.bytes()) })
+        Ok(Target { hw, int, tokenizer, model_hash: tritforge_spec::image::model_hash(&file.parts()) })
     }
 
     /// The memory image.

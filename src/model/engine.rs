@@ -1,9 +1,11 @@
 //! A model that runs in software, whatever its architecture. In: ids, one pass after the other. Out: logits in f64.
 //! `llama` and `bitnet` files run in llama.cpp's arithmetic (or wider), `bitnet-b1.58` files in the f64 judge, whose ternary
-//! sums are exact.
+//! sums are exact; what the compiler made of a ternary model runs in the contract's integers.
+
+use tritforge_spec::reference::{self as int, IntModel, Reference, Saturations};
 
 use super::config::ARCHITECTURE;
-use super::error::ModelError;
+use super::error::{ModelError, Refusal};
 use super::gguf::Gguf;
 use super::judge::{Judge, KvCache, Options, negative_log_likelihood};
 use super::llama::{Llama, LlamaCache, LlamaModel, Wanted};
@@ -18,6 +20,13 @@ pub enum AnyModel<'a> {
     Llama(LlamaModel<'a>),
     /// BitNet b1.58 as in 2B4T.
     Ternary(Model),
+    /// A ternary model as the accelerator computes it.
+    Integer {
+        /// Its integers.
+        model: Box<IntModel>,
+        /// Softmax ROM: log2 of its entries, bits of one.
+        rom: (u32, u32),
+    },
 }
 
 impl<'a> AnyModel<'a> {
@@ -37,6 +46,16 @@ impl<'a> AnyModel<'a> {
         match self {
             Self::Llama(model) => model.shape.context,
             Self::Ternary(model) => model.shape.context,
+            Self::Integer { model, .. } => model.shape.context,
+        }
+    }
+
+    /// Entries of the vocabulary.
+    pub fn vocab(&self) -> usize {
+        match self {
+            Self::Llama(model) => model.shape.vocab,
+            Self::Ternary(model) => model.shape.vocab,
+            Self::Integer { model, .. } => model.vocab,
         }
     }
 }
@@ -48,10 +67,12 @@ pub enum Engine<'m, 'a> {
     Llama(Llama<'m, 'a>, LlamaCache),
     /// See [`AnyModel::Ternary`].
     Ternary(Judge<'m, f64>, KvCache<f64>),
+    /// See [`AnyModel::Integer`].
+    Integer(Reference<'m>, int::KvCache),
 }
 
 impl<'m, 'a> Engine<'m, 'a> {
-    /// An empty sequence; `arithmetic` is of no meaning to the judge.
+    /// An empty sequence; `arithmetic` is that of [`AnyModel::Llama`]; the others have one.
     pub fn new(model: &'m AnyModel<'a>, arithmetic: Arithmetic) -> Self {
         match model {
             AnyModel::Llama(model) => {
@@ -62,6 +83,7 @@ impl<'m, 'a> Engine<'m, 'a> {
                 let judge = Judge::new(model, Options::default());
                 Self::Ternary(judge, judge.cache())
             }
+            AnyModel::Integer { model, rom } => Self::Integer(Reference::new(model, rom.0, rom.1), int::KvCache::new(model)),
         }
     }
 
@@ -76,6 +98,10 @@ impl<'m, 'a> Engine<'m, 'a> {
                 Ok(logits.values.into_iter().map(f64::from).collect())
             }
             Self::Ternary(judge, cache) => judge.last(tokens, cache, &mut ()),
+            Self::Integer(reference, cache) => {
+                let x = integer_body(reference, tokens, cache)?;
+                Ok(integer_head(reference, &x[x.len() - reference.model.shape.dim..]))
+            }
         }
     }
 
@@ -103,6 +129,26 @@ impl<'m, 'a> Engine<'m, 'a> {
                 let loss = judge.loss(ids)?;
                 Ok(loss.nll * loss.predictions as f64)
             }
+            Self::Integer(reference, _) => {
+                let x = integer_body(reference, ids, &mut int::KvCache::new(reference.model))?;
+                let rows = x.chunks_exact(reference.model.shape.dim).zip(&ids[1..]);
+                Ok(rows.map(|(x, &next)| negative_log_likelihood(&integer_head(reference, x), next as usize)).sum())
+            }
         }
     }
+}
+
+/// The residual rows behind the last layer.
+fn integer_body(reference: &Reference<'_>, tokens: &[u32], cache: &mut int::KvCache) -> Result<Vec<i32>, ModelError> {
+    let model = reference.model;
+    super::tokens::check(tokens, cache.positions(), model.vocab, model.shape.context)?;
+    reference.body(tokens, cache, &mut (), &mut Saturations::default()).map_err(|refused| {
+        ModelError::refused(Refusal::Bounds, "token ids", "a pass that the integer model can run", refused.to_string(), "give other ids")
+    })
+}
+
+/// Logits of one residual row, from 16 fraction bits.
+fn integer_head(reference: &Reference<'_>, x: &[i32]) -> Vec<f64> {
+    const UNIT: f64 = 65536.0;
+    reference.head_full(0, x, &mut (), &mut Saturations::default()).into_iter().map(|z| f64::from(z) / UNIT).collect()
 }

@@ -72,6 +72,16 @@ impl ModelError {
         Self::Refused { refusal, item: item.into(), expected: expected.into(), found: found.into(), remedy }
     }
 
+    /// The same with the name of what the item is part of before it: a file.
+    pub fn within(self, name: &str) -> Self {
+        match self {
+            Self::Io { .. } => self,
+            Self::Refused { refusal, item, expected, found, remedy } => {
+                Self::Refused { refusal, item: format!("{name}: {item}"), expected, found, remedy }
+            }
+        }
+    }
+
     /// The broken rule, or `None` for an error of the system.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {

@@ -61,7 +61,10 @@ impl ModelFile {
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
         match &self.content {
             Content::Gguf(file) => file.parse(),
-            Content::Import { import, maps } => import.directory(maps),
+            Content::Import { import, maps } => {
+                let file = import.directory(&maps.iter().map(SharedBytes::bytes).collect::<Vec<_>>())?;
+                Ok(file.owned_by(maps.iter().chain(import.owned())))
+            }
         }
     }
 
@@ -81,11 +84,11 @@ impl ModelFile {
         }
     }
 
-    /// All bytes of the file; of a model in several files, those of its first.
-    pub fn bytes(&self) -> &[u8] {
+    /// The bytes of each file.
+    pub fn parts(&self) -> Vec<&[u8]> {
         match &self.content {
-            Content::Gguf(file) => file.bytes(),
-            Content::Import { maps, .. } => maps[0].bytes(),
+            Content::Gguf(file) => file.parts().collect(),
+            Content::Import { maps, .. } => maps.iter().map(SharedBytes::bytes).collect(),
         }
     }
 

@@ -45,19 +45,17 @@ impl TernaryTensor {
         self.stored.view()
     }
 
-    /// The trit of output `row` and input `col`: -1, 0 or 1. Decodes the whole row.
-    pub fn trit(&self, row: usize, col: usize) -> i8 {
-        let mut out = vec![0; self.cols];
-        self.unpack_row(row, &mut out);
-        out[col]
-    }
-
     /// Writes one row's trits to `out`, which holds `cols` elements.
     pub fn unpack_row(&self, row: usize, out: &mut [i8]) {
         self.stored.view().row_signs(row, out);
         if self.sign != 1 {
             out.iter_mut().for_each(|trit| *trit *= self.sign);
         }
+    }
+
+    /// `Σ trit·x` of output `row`, where the machine sums stored codes without unpacking them; `sum` is `Σ x`.
+    pub fn packed_dot(&self, row: usize, x: &[i8], sum: i32) -> Option<i32> {
+        Some(self.stored.view().two_bit_dot(row, x, sum)? * i32::from(self.sign))
     }
 
     /// All trits, row by row.

@@ -15,9 +15,9 @@ fn short_hash(parts: &[&[u8]]) -> u64 {
     u64::from_le_bytes(h.finalize()[..8].try_into().unwrap_or_default())
 }
 
-/// Hash of a file's bytes.
-pub fn file_hash(bytes: &[u8]) -> u64 {
-    short_hash(&[bytes])
+/// Hash of a model's bytes: those of its file, or of all files of a split one.
+pub fn model_hash(parts: &[&[u8]]) -> u64 {
+    short_hash(parts)
 }
 
 /// Hash of everything that shapes the hardware: configuration (not its name, not its clock) and model shape.

@@ -9,7 +9,7 @@ mod layout;
 mod segment;
 
 pub use cache::cache_contents;
-pub use hash::{NUMERICS_VERSION, file_hash, hw_hash, numerics_hash};
+pub use hash::{NUMERICS_VERSION, hw_hash, model_hash, numerics_hash};
 pub use layout::{Layout, SEGMENT_ALIGN, words_to_bytes};
 pub use segment::{constants, layer_segment, qkv_rows};
 

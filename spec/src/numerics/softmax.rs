@@ -113,7 +113,7 @@ impl Softmax {
             n += 1;
         }
         let r = (1i64 << 35) / s18;
-        debug_assert!(r > 1 << 17 && r <= 1 << 18);
+        debug_assert!((1 << 17..=1 << 18).contains(&r));
         Reciprocal { r: r as u32, shift: 19 + (n - 18) - self.exp }
     }
 }
@@ -129,7 +129,7 @@ pub fn accumulate(acc: i64, weight: Weight, v: i8) -> i64 {
 /// One reciprocal a head: `o = sat_32(shr(acc · r, shift))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reciprocal {
-    /// floor(2^35 / S18), 19 bits, in (2^17, 2^18].
+    /// floor(2^35 / S18), 19 bits, in [2^17, 2^18].
     pub r: u32,
     /// `19 + k − E`.
     pub shift: i32,

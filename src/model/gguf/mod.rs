@@ -56,14 +56,19 @@ impl GgufFile {
     /// # Errors
     /// As [`Gguf::parse`]; parts that do not belong together are refused.
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
-        let mut file = Gguf::parse_parts(&self.maps.iter().map(SharedBytes::bytes).collect::<Vec<_>>())?;
-        file.owners.clone_from(&self.maps);
-        Ok(file)
+        let paths = split::paths(&self.path);
+        let name = |index: usize| paths.get(index).map_or(String::new(), |path| path.display().to_string());
+        Ok(split::parse_parts(&self.parts().collect::<Vec<_>>(), name)?.owned_by(&self.maps))
     }
 
     /// All bytes of the file; of a split model, those of its first part.
     pub fn bytes(&self) -> &[u8] {
         self.maps[0].bytes()
+    }
+
+    /// The bytes of all files: one, but for split models.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.maps.iter().map(SharedBytes::bytes)
     }
 
     /// Bytes of all files together.
@@ -139,7 +144,7 @@ impl<'a> Gguf<'a> {
     /// # Panics
     /// If there is no part (a mistake of the caller).
     pub fn parse_parts(parts: &[&'a [u8]]) -> Result<Self, ModelError> {
-        split::parse_parts(parts)
+        split::parse_parts(parts, |index| format!("part {}", index + 1))
     }
 
     /// The directory of a model that is no GGUF file: metadata from the GGUF file `header`, which has no tensors; tensors in
@@ -150,14 +155,14 @@ impl<'a> Gguf<'a> {
     pub(super) fn assembled(
         header: &'a [u8],
         tensors: &[Placed<'a>],
-        parts: &[&'a SharedBytes],
+        parts: Vec<&'a [u8]>,
         metadata_bytes: usize,
     ) -> Result<Self, ModelError> {
         let mut whole = parse::parse(header)?;
         whole.tensors.reserve_exact(tensors.len());
         for &Placed { name, kind, sizes, part, offset, origin } in tensors {
             let tensor = TensorInfo { part, origin, ..parse::entry(name, kind, sizes, offset)? };
-            let there = parts.get(part as usize).map_or(0, |part| part.bytes().len() as u64);
+            let there = parts.get(part as usize).map_or(0, |part| part.len() as u64);
             if offset.checked_add(tensor.stored_bytes).is_none_or(|end| end > there) {
                 let expected = format!("{} bytes from offset {offset}", tensor.stored_bytes);
                 let item = format!("tensor '{}'", super::error::shown(name));
@@ -167,8 +172,7 @@ impl<'a> Gguf<'a> {
             whole.tensors.push(tensor);
         }
         whole.tensor_order = parse::tensor_order(&whole.tensors)?;
-        (whole.data, whole.metadata_bytes) = (parts.iter().map(|part| part.bytes()).collect(), metadata_bytes);
-        whole.owners = parts.iter().map(|&part| part.clone()).collect();
+        (whole.data, whole.metadata_bytes) = (parts, metadata_bytes);
         Ok(whole)
     }
 
@@ -221,6 +225,11 @@ impl<'a> Gguf<'a> {
         // `parse` checked that offset + length lies inside the data section of its part.
         let start = tensor.offset as usize;
         &self.data[tensor.part as usize][start..start + tensor.stored_bytes as usize]
+    }
+
+    /// The same with the owners of its parts, so that [`Gguf::kept_bytes`] copies nothing.
+    pub(super) fn owned_by<'s>(self, owners: impl IntoIterator<Item = &'s SharedBytes>) -> Self {
+        Self { owners: owners.into_iter().cloned().collect(), ..self }
     }
 
     /// The stored bytes of one of this file's tensors, which outlive the directory: of a mapped file the map's own, else a copy.

@@ -34,26 +34,32 @@ fn named(path: &Path) -> Option<(&str, u32)> {
     (part >= 1 && part <= count).then_some((prefix, count))
 }
 
-/// One directory over all `parts`, in order.
+/// One directory over all `parts`, in order; `name` of a part is for its errors.
 ///
 /// # Errors
 /// As [`Gguf::parse`] for each part; [`Refusal::Contradiction`] where the parts are not those of one model.
-pub(super) fn parse_parts<'a>(parts: &[&'a [u8]]) -> Result<Gguf<'a>, ModelError> {
-    let mut whole = Gguf::parse(parts[0])?;
-    check(&whole, COUNT, parts.len(), 1)?;
+pub(super) fn parse_parts<'a>(parts: &[&'a [u8]], name: impl Fn(usize) -> String) -> Result<Gguf<'a>, ModelError> {
+    let of_part = |index: usize| {
+        let name = (parts.len() > 1).then(|| name(index));
+        move |error: ModelError| match &name {
+            Some(name) => error.within(name),
+            None => error,
+        }
+    };
+    let mut whole = Gguf::parse(parts[0]).map_err(of_part(0))?;
+    check(&whole, COUNT, parts.len(), 1).map_err(of_part(0))?;
     if parts.len() == 1 {
         return Ok(whole);
     }
-    check(&whole, NO, 0, usize::MAX)?;
+    check(&whole, NO, 0, usize::MAX).map_err(of_part(0))?;
     for (index, bytes) in parts.iter().enumerate().skip(1) {
-        let part = Gguf::parse(bytes)?;
-        check(&part, COUNT, parts.len(), usize::MAX)?;
-        check(&part, NO, index, usize::MAX)?;
+        let part = Gguf::parse(bytes).map_err(of_part(index))?;
+        check(&part, COUNT, parts.len(), usize::MAX).and_then(|()| check(&part, NO, index, usize::MAX)).map_err(of_part(index))?;
         whole.tensors.extend(part.tensors.iter().map(|tensor| super::TensorInfo { part: index as u32, ..*tensor }));
         whole.data.extend(part.data);
         whole.metadata_bytes += part.metadata_bytes;
     }
-    check(&whole, TENSORS, whole.tensors.len(), whole.tensors.len())?;
+    check(&whole, TENSORS, whole.tensors.len(), whole.tensors.len()).map_err(of_part(0))?;
     whole.tensor_order = parse::tensor_order(&whole.tensors)?;
     Ok(whole)
 }

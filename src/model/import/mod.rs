@@ -62,22 +62,27 @@ impl Import {
         Self { format, warnings: Vec::new(), header: header.finish(), tensors, metadata_bytes }
     }
 
+    /// The bytes that were made here, in the order of the directory's parts behind the files.
+    pub(super) fn owned(&self) -> impl Iterator<Item = &SharedBytes> {
+        self.tensors.iter().filter_map(|(_, own)| own.as_ref())
+    }
+
     /// The model's directory; `files` as they were imported.
     ///
     /// # Errors
     /// As [`Gguf::parse`].
-    pub fn directory<'a>(&'a self, files: &'a [SharedBytes]) -> Result<Gguf<'a>, ModelError> {
-        let mut parts: Vec<_> = files.iter().collect();
+    pub fn directory<'a>(&'a self, files: &[&'a [u8]]) -> Result<Gguf<'a>, ModelError> {
+        let mut parts = files.to_vec();
         let mut entries = Vec::with_capacity(self.tensors.len());
         for (Entry { name, kind, sizes, place, origin }, own) in &self.tensors {
-            parts.extend(own);
+            parts.extend(own.as_ref().map(SharedBytes::bytes));
             let (part, offset) = match place {
                 Place::File(file, first) => (*file, *first),
                 Place::Own(_) => (parts.len() as u32 - 1, 0),
             };
             entries.push(Placed { name, kind: *kind, sizes, part, offset, origin: *origin });
         }
-        Gguf::assembled(&self.header, &entries, &parts, usize::try_from(self.metadata_bytes).unwrap_or(usize::MAX))
+        Gguf::assembled(&self.header, &entries, parts, usize::try_from(self.metadata_bytes).unwrap_or(usize::MAX))
     }
 }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::rows::{Int8Rows, Real, Rows};
 use crate::model::config::Activation;
-use crate::model::quant::Matrix;
+use crate::model::quant::{Matrix, dot};
 use crate::model::ternary::TernaryTensor;
 
 /// Largest code of an int8 row whose absolute maximum sets the scale.
@@ -60,10 +60,18 @@ pub fn quantise_rows<F: Real>(x: &Rows<F>) -> Int8Rows<F> {
 /// A ternary linear layer: `weight.scale · input.scale · Σ code · trit`, the sum exact.
 pub fn ternary_linear<F: Real>(input: &Int8Rows<F>, weight: &TernaryTensor) -> Rows<F> {
     let weight_scale = F::of(f64::from(weight.scale));
+    let sums: Vec<i32> = (0..input.tokens).map(|token| input.row(token).iter().map(|&code| i32::from(code)).sum()).collect();
     let product = |trits: &mut Vec<i8>, row: usize, out: &mut [F]| {
-        weight.unpack_row(row, trits);
+        let mut unpacked = false;
         for (token, out) in out.iter_mut().enumerate() {
-            let sum = dot(input.row(token), trits);
+            let codes = input.row(token);
+            let sum = weight.packed_dot(row, codes, sums[token]).unwrap_or_else(|| {
+                if !unpacked {
+                    weight.unpack_row(row, trits);
+                    unpacked = true;
+                }
+                dot(trits, codes)
+            });
             *out = F::of(f64::from(sum)) * input.scales[token] * weight_scale;
         }
     };
@@ -86,19 +94,6 @@ fn linear<F: Real, S>(
     }
     let by_token = (0..tokens).flat_map(|token| (0..outputs).map(move |row| row * tokens + token));
     Rows { tokens, width: outputs, values: by_token.map(|at| by_output[at]).collect() }
-}
-
-/// Codes whose sum of products fits 16 bits: 128 · 128 < 2^15.
-const NARROW: usize = 128;
-
-/// The exact sum; |sum| ≤ 128 · length, far from overflow for every length the reader admits. Stretches are summed in 16
-/// bits, for twice as many lanes, and wrapping, as a check at every element would keep the compiler from using lanes.
-fn dot(codes: &[i8], trits: &[i8]) -> i32 {
-    let narrow = |(codes, trits): (&[i8], &[i8])| {
-        let products = codes.iter().zip(trits).map(|(&c, &t)| i16::from(c).wrapping_mul(i16::from(t)));
-        i32::from(products.fold(0, i16::wrapping_add))
-    };
-    codes.chunks(NARROW).zip(trits.chunks(NARROW)).map(narrow).sum()
 }
 
 /// Cosine and sine of `position · theta^(-2j/head_dim)` for each pair j of a head.

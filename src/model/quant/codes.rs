@@ -34,6 +34,7 @@ impl Codes {
     }
 
     /// Reads one block of `kind`, which is no float type. `self` was made by [`Codes::new`] and has read no other type.
+    #[inline(always)]
     pub fn read(&mut self, kind: TensorType, block: &[u8]) {
         match kind {
             TensorType::Q4_0 => self.q4_0(block),
@@ -63,6 +64,7 @@ impl Codes {
     }
 
     /// f16 scale, then 16 bytes: element i in the low, element 16 + i in the high half of byte i; code = 4 bits - 8.
+    #[inline(always)]
     fn q4_0(&mut self, block: &[u8]) {
         self.scale = read_f16(block, 0);
         self.nibbles(&block[2..]);
@@ -70,6 +72,7 @@ impl Codes {
     }
 
     /// f16 scale, f16 offset, then as Q4_0 with code = 4 bits. The offset is a minimum with its sign changed.
+    #[inline(always)]
     fn q4_1(&mut self, block: &[u8]) {
         self.scale = read_f16(block, 0);
         self.offset(read_f16(block, 2));
@@ -77,6 +80,7 @@ impl Codes {
     }
 
     /// f16 scale, 32 fifth bits (bit i of element i), then as Q4_0; code = 5 bits - 16.
+    #[inline(always)]
     fn q5_0(&mut self, block: &[u8]) {
         self.scale = read_f16(block, 0);
         self.nibbles(&block[6..]);
@@ -85,6 +89,7 @@ impl Codes {
     }
 
     /// f16 scale, f16 offset, 32 fifth bits, then as Q4_0; code = 5 bits.
+    #[inline(always)]
     fn q5_1(&mut self, block: &[u8]) {
         self.scale = read_f16(block, 0);
         self.offset(read_f16(block, 2));
@@ -93,16 +98,19 @@ impl Codes {
     }
 
     /// f16 scale, then 32 signed bytes.
+    #[inline(always)]
     fn q8_0(&mut self, block: &[u8]) {
         self.scale = read_f16(block, 0);
         self.codes.iter_mut().zip(&block[2..34]).for_each(|(code, &byte)| *code = byte as i8);
     }
 
+    #[inline(always)]
     fn offset(&mut self, offset: f32) {
         self.min = -offset;
         self.mins = [1; GROUPS];
     }
 
+    #[inline(always)]
     fn nibbles(&mut self, bytes: &[u8]) {
         let (low, high) = self.codes[..32].split_at_mut(16);
         for ((low, high), &byte) in low.iter_mut().zip(high).zip(bytes) {
@@ -110,6 +118,7 @@ impl Codes {
         }
     }
 
+    #[inline(always)]
     fn fifth_bits(&mut self, bytes: &[u8]) {
         let bits = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         self.codes[..32].iter_mut().enumerate().for_each(|(i, code)| *code |= ((bits >> i & 1) << 4) as i8);
@@ -123,6 +132,7 @@ impl Default for Codes {
 }
 
 /// The little-endian f16 at byte `at`.
+#[inline(always)]
 pub(super) fn read_f16(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }

@@ -4,6 +4,7 @@
 use super::codes::{Codes, GROUPS, read_f16};
 
 /// Q2_K: 16 bytes (scale in the low, minimum in the high half), 64 bytes of four 2-bit planes a half, f16 scale, f16 minimum.
+#[inline(always)]
 pub(super) fn q2_k(block: &[u8], out: &mut Codes) {
     let (packed, rest) = block.split_at(16);
     let (planes, floats) = rest.split_at(64);
@@ -16,6 +17,7 @@ pub(super) fn q2_k(block: &[u8], out: &mut Codes) {
 
 /// Q3_K: 32 bytes of third bits (bit 4h + p of byte i; a bit of 0 subtracts 4), 64 bytes of 2-bit planes as Q2_K, 16 scales
 /// of 6 bits in 12 bytes (minus 32), f16 scale.
+#[inline(always)]
 pub(super) fn q3_k(block: &[u8], out: &mut Codes) {
     let (third, rest) = block.split_at(32);
     let (planes, rest) = rest.split_at(64);
@@ -36,6 +38,7 @@ pub(super) fn q3_k(block: &[u8], out: &mut Codes) {
 
 /// Q4_K: f16 scale, f16 minimum, 8 scales and 8 minima of 6 bits in 12 bytes, then for each 64 elements 32 bytes: the
 /// first 32 elements in the low halves.
+#[inline(always)]
 pub(super) fn q4_k(block: &[u8], out: &mut Codes) {
     (out.scale, out.min) = (read_f16(block, 0), read_f16(block, 2));
     six_bit_pairs(&block[4..16], out);
@@ -43,6 +46,7 @@ pub(super) fn q4_k(block: &[u8], out: &mut Codes) {
 }
 
 /// Q5_K: as Q4_K with 32 bytes of fifth bits (bit s of byte i is of element 32s + i) before the half bytes.
+#[inline(always)]
 pub(super) fn q5_k(block: &[u8], out: &mut Codes) {
     (out.scale, out.min) = (read_f16(block, 0), read_f16(block, 2));
     six_bit_pairs(&block[4..16], out);
@@ -57,6 +61,7 @@ pub(super) fn q5_k(block: &[u8], out: &mut Codes) {
 
 /// Q6_K: 128 bytes of low 4 bits (a half takes 64: planes 0 and 1 in the low halves, 2 and 3 in the high ones), 64 bytes of
 /// high 2 bits as Q2_K's planes, 16 signed scales, f16 scale; code = 6 bits - 32.
+#[inline(always)]
 pub(super) fn q6_k(block: &[u8], out: &mut Codes) {
     let (low, rest) = block.split_at(128);
     let (high, rest) = rest.split_at(64);
@@ -74,6 +79,7 @@ pub(super) fn q6_k(block: &[u8], out: &mut Codes) {
 }
 
 /// Bits 2p, 2p + 1 of byte 32h + i are of element 128h + 32p + i.
+#[inline(always)]
 fn two_bit_planes(bytes: &[u8], codes: &mut [i8; 256]) {
     for (bytes, codes) in bytes.chunks_exact(32).zip(codes.chunks_exact_mut(128)) {
         for (plane, codes) in codes.chunks_exact_mut(32).enumerate() {
@@ -82,6 +88,7 @@ fn two_bit_planes(bytes: &[u8], codes: &mut [i8; 256]) {
     }
 }
 
+#[inline(always)]
 fn half_bytes(bytes: &[u8], codes: &mut [i8; 256]) {
     for (bytes, codes) in bytes.chunks_exact(32).zip(codes.chunks_exact_mut(64)) {
         let (low, high) = codes.split_at_mut(32);
@@ -93,6 +100,7 @@ fn half_bytes(bytes: &[u8], codes: &mut [i8; 256]) {
 
 /// Scale and minimum of 8 groups of 32. The first four of each stand in the low 6 bits of bytes 0..4 and 4..8; of the last
 /// four the low 4 bits stand in bytes 8..12 (scale low, minimum high), the high 2 bits on top of the first four.
+#[inline(always)]
 fn six_bit_pairs(packed: &[u8], out: &mut Codes) {
     for group in 0..4 {
         let (a, b, c) = (packed[group], packed[4 + group], packed[8 + group]);

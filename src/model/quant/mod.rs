@@ -12,6 +12,7 @@
 mod activation;
 mod codes;
 mod k_codes;
+mod kernel;
 mod product;
 mod stored;
 mod sums;
@@ -24,6 +25,7 @@ use super::error::{ModelError, Refusal, shown};
 use super::gguf::{Gguf, TensorInfo, TensorType};
 pub use activation::{Q8Block32, Q8Block256};
 pub use codes::{BLOCK_MOST, Codes};
+pub(super) use kernel::dot;
 pub use product::{Arithmetic, multiply};
 pub use stored::StoredMatrix;
 pub(super) use sums::{FloatOrder, float_dot, wide_dot};
@@ -102,6 +104,16 @@ impl<'a> Matrix<'a> {
         for (block, out) in self.row_blocks(row).zip(out.chunks_mut(self.kind.block_elements() as usize)) {
             codes.read(self.kind, block);
             out.copy_from_slice(&codes.codes[..out.len()]);
+        }
+    }
+
+    /// `Σ trit·x` of one row of a type with codes of two bits, without the scale's sign, where the machine sums these without unpacking;
+    /// `sum` is `Σ x`.
+    pub(super) fn two_bit_dot(&self, row: usize, x: &[i8], sum: i32) -> Option<i32> {
+        match self.kind {
+            TensorType::Tq2_0 => kernel::two_bit_dot::<64>(self.row(row), self.kind.block_bytes() as usize, false, x, sum),
+            TensorType::I2S => kernel::two_bit_dot::<32>(self.row(row), self.kind.block_bytes() as usize, true, x, sum),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::Matrix;
 use super::activation::{Q8Block32, Q8Block256, Q8Row};
 use super::codes::Codes;
+use super::kernel::{self, Kernel, dot};
 use super::sums::{FloatOrder, Lanes, Sum, Wide, float_dot, wide_dot};
 use crate::model::gguf::TensorType;
 use crate::model::judge::Rows;
@@ -68,84 +69,51 @@ pub fn multiply(weight: &Matrix<'_>, x: &Rows<f32>, arithmetic: Arithmetic) -> R
     let mut by_output = vec![0.0; weight.rows * tokens];
     let least = WORK_A_TASK / (tokens * weight.cols).max(1) + 1;
     let outputs = by_output.par_chunks_mut(tokens).enumerate().with_min_len(least);
-    let product = if has_fma() { row_product_fma } else { row_product };
     outputs.for_each_init(
         || (Codes::new(), Vec::new()),
-        |(codes, values), (row, out)| product(weight, row, &inputs, arithmetic, (codes, values), out),
+        |(codes, values), (row, out)| kernel::run(RowProduct { weight, row, inputs: &inputs, arithmetic, codes, values, out }),
     );
     let by_token = (0..tokens).flat_map(|token| (0..weight.rows).map(move |row| row * tokens + token));
     Rows { tokens, width: weight.rows, values: by_token.map(|at| by_output[at]).collect() }
 }
 
-/// Whether the machine multiplies and adds in one rounding; without it that is done, as exactly, in software.
-fn has_fma() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// [`row_product`], compiled for machines that [`has_fma`].
-fn row_product_fma(
-    weight: &Matrix<'_>,
-    row: usize,
-    inputs: &Inputs,
-    arithmetic: Arithmetic,
-    scratch: (&mut Codes, &mut Vec<f32>),
-    out: &mut [f32],
-) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn compiled(
-            weight: &Matrix<'_>,
-            row: usize,
-            inputs: &Inputs,
-            arithmetic: Arithmetic,
-            scratch: (&mut Codes, &mut Vec<f32>),
-            out: &mut [f32],
-        ) {
-            row_product(weight, row, inputs, arithmetic, scratch, out);
-        }
-        // SAFETY: only called where `has_fma` found the features.
-        unsafe { compiled(weight, row, inputs, arithmetic, scratch, out) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    row_product(weight, row, inputs, arithmetic, scratch, out);
-}
-
 /// Output `row` for every token.
-#[inline(always)]
-fn row_product(
-    weight: &Matrix<'_>,
+struct RowProduct<'w> {
+    weight: &'w Matrix<'w>,
     row: usize,
-    inputs: &Inputs,
+    inputs: &'w Inputs,
     arithmetic: Arithmetic,
-    (codes, values): (&mut Codes, &mut Vec<f32>),
-    out: &mut [f32],
-) {
-    match inputs {
-        Inputs::Floats(x, order) => {
-            weight.row_values(row, values);
-            for (out, x) in out.iter_mut().zip(x.iter()) {
-                *out = if arithmetic == Arithmetic::Ggml { float_dot(values, x, *order) } else { wide_dot(values, x) as f32 };
-            }
-        }
-        Inputs::Block32(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes, _>(weight, row, codes, x, out, Lanes::add_32),
-        Inputs::Block32(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_32),
-        Inputs::Block256(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes, _>(weight, row, codes, x, out, Lanes::add_256),
-        Inputs::Block256(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_256),
-        Inputs::Row(x) => {
-            let mut sums = vec![0i64; x.len()];
-            for (block, stored) in weight.row_blocks(row).enumerate() {
-                codes.read(weight.kind, stored);
-                for (sum, x) in sums.iter_mut().zip(x) {
-                    let products = codes.codes.iter().zip(&x.codes[128 * block..128 * block + 128]);
-                    *sum += products.map(|(&w, &x)| i64::from(w) * i64::from(x)).sum::<i64>();
+    codes: &'w mut Codes,
+    values: &'w mut Vec<f32>,
+    out: &'w mut [f32],
+}
+
+impl kernel::Work for RowProduct<'_> {
+    #[inline(always)]
+    fn run<K: Kernel>(self) {
+        let Self { weight, row, inputs, arithmetic, codes, values, out } = self;
+        match inputs {
+            Inputs::Floats(x, order) => {
+                weight.row_values(row, values);
+                for (out, x) in out.iter_mut().zip(x.iter()) {
+                    *out = if arithmetic == Arithmetic::Ggml { float_dot(values, x, *order) } else { wide_dot(values, x) as f32 };
                 }
             }
-            let products = sums.iter().zip(x).map(|(&sum, x)| sum as f32 / x.reciprocal * weight.scale);
-            out.iter_mut().zip(products).for_each(|(out, product)| *out = product);
+            Inputs::Block32(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes<K>, _>(weight, row, codes, x, out, Lanes::<K>::add_32),
+            Inputs::Block32(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_32),
+            Inputs::Block256(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes<K>, _>(weight, row, codes, x, out, Lanes::<K>::add_256),
+            Inputs::Block256(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_256),
+            Inputs::Row(x) => {
+                let mut sums = vec![0i64; x.len()];
+                for (block, stored) in weight.row_blocks(row).enumerate() {
+                    codes.read(weight.kind, stored);
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        *sum += i64::from(dot(&codes.codes[..128], &x.codes[128 * block..128 * block + 128]));
+                    }
+                }
+                let products = sums.iter().zip(x).map(|(&sum, x)| sum as f32 / x.reciprocal * weight.scale);
+                out.iter_mut().zip(products).for_each(|(out, product)| *out = product);
+            }
         }
     }
 }

@@ -5,13 +5,12 @@
 //! Why the order matters: a difference in the last bit of one product now and then turns an int8 code of the next
 //! activation, and after some layers the logits differ by hundredths.
 
-use super::activation::{Q8Block32, Q8Block256};
-use super::codes::{Codes, GROUP, GROUPS};
-use crate::model::gguf::TensorType;
+use std::marker::PhantomData;
 
-/// Elements of a register of bytes: lane j sums elements 4j to 4j + 3 of each such stretch.
-const REGISTER: usize = 32;
-const LANES: usize = 8;
+use super::activation::{Q8Block32, Q8Block256};
+use super::codes::{BLOCK_MOST, Codes, GROUPS};
+use super::kernel::{Kernel, LANES, Portable, REGISTER};
+use crate::model::gguf::TensorType;
 
 /// Sum of one row's products.
 pub(super) trait Sum {
@@ -39,14 +38,15 @@ impl Sum for Wide {
 
     #[inline(always)]
     fn add_32(&mut self, weight: &Codes, x: &Q8Block32, block: usize) {
-        let sum: i32 = lanes_of(&weight.codes, &x.codes[32 * block..32 * block + 32]).iter().sum();
+        let (w, x_codes) = block_32(weight, x, block);
+        let sum: i32 = Portable::fours(w, x_codes).iter().sum();
         let scaled = f64::from(weight.scale) * f64::from(x.scales[block]) * f64::from(sum);
         self.0 += scaled - f64::from(weight.min) * f64::from(x.sums[block]);
     }
 
     #[inline(always)]
     fn add_256(&mut self, weight: &Codes, x: &Q8Block256, block: usize) {
-        let sum: i32 = scaled_lanes(weight, &x.codes[256 * block..256 * block + 256]).iter().sum();
+        let sum: i32 = Portable::scaled(&weight.codes, block_256(x, block), &weight.scales).iter().sum();
         let mins: i32 = min_products(weight, x, block).iter().sum();
         let scaled = f64::from(weight.scale) * f64::from(sum) - f64::from(weight.min) * f64::from(mins);
         self.0 += scaled * f64::from(x.scales[block]);
@@ -58,31 +58,32 @@ impl Sum for Wide {
 }
 
 /// f32 in eight lanes, and minima in sums of their own where the AVX2 code has them.
-pub(super) struct Lanes {
+pub(super) struct Lanes<K> {
     kind: TensorType,
     lanes: [f32; LANES],
     /// Q4_K's four lanes of minima.
     min_lanes: [f32; 4],
     /// Q4_1's, Q5_1's and Q5_K's sum of minima.
     min: f32,
+    kernel: PhantomData<K>,
 }
 
-impl Lanes {
+impl<K> Lanes<K> {
     #[inline(always)]
     fn fma(&mut self, scale: f32, values: [i32; LANES]) {
         self.lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = scale.mul_add(value as f32, *lane));
     }
 }
 
-impl Sum for Lanes {
+impl<K: Kernel> Sum for Lanes<K> {
     fn new(kind: TensorType) -> Self {
-        Self { kind, lanes: [0.0; LANES], min_lanes: [0.0; 4], min: 0.0 }
+        Self { kind, lanes: [0.0; LANES], min_lanes: [0.0; 4], min: 0.0, kernel: PhantomData }
     }
 
     #[inline(always)]
     fn add_32(&mut self, weight: &Codes, x: &Q8Block32, block: usize) {
-        let sums = lanes_of(&weight.codes, &x.codes[32 * block..32 * block + 32]);
-        self.fma(weight.scale * x.scales[block], sums);
+        let (w, x_codes) = block_32(weight, x, block);
+        self.fma(weight.scale * x.scales[block], K::fours(w, x_codes));
         if matches!(self.kind, TensorType::Q4_1 | TensorType::Q5_1) {
             self.min = (-weight.min).mul_add(x.sums[block], self.min);
         }
@@ -90,7 +91,8 @@ impl Sum for Lanes {
 
     #[inline(always)]
     fn add_256(&mut self, weight: &Codes, x: &Q8Block256, block: usize) {
-        let mut sums = scaled_lanes(weight, &x.codes[256 * block..256 * block + 256]);
+        let codes = block_256(x, block);
+        let mut sums = K::scaled(&weight.codes, codes, &weight.scales);
         let min = -x.scales[block] * weight.min;
         match self.kind {
             TensorType::Q2K => {
@@ -106,23 +108,18 @@ impl Sum for Lanes {
             TensorType::Q5K => self.min = min.mul_add(min_products(weight, x, block).iter().sum::<i32>() as f32, self.min),
             TensorType::Tq1_0 | TensorType::Tq2_0 => {
                 // Summed there with codes 0 to 2; the activations' sums that this adds are taken off in groups.
-                let codes = &x.codes[256 * block..256 * block + 256];
                 let groups = &x.group_sums[GROUPS * block..GROUPS * (block + 1)];
+                let added = K::scaled(&[1; BLOCK_MOST], codes, &[1; GROUPS]);
                 for (lane, sum) in sums.iter_mut().enumerate() {
-                    let added = codes.chunks_exact(REGISTER).flat_map(|stretch| &stretch[4 * lane..4 * lane + 4]);
-                    *sum += added.map(|&code| i32::from(code)).sum::<i32>();
-                    *sum -= i32::from(groups[2 * lane]) + i32::from(groups[2 * lane + 1]);
+                    *sum += added[lane] - i32::from(groups[2 * lane]) - i32::from(groups[2 * lane + 1]);
                 }
             }
             TensorType::Q6K => {
                 // Summed there with codes 0 to 63; 32 times the activations' sums are taken off in groups.
-                let codes = &x.codes[256 * block..256 * block + 256];
                 let groups = &x.group_sums[GROUPS * block..GROUPS * (block + 1)];
+                let added = K::scaled(&[32; BLOCK_MOST], codes, &weight.scales);
                 for (lane, sum) in sums.iter_mut().enumerate() {
-                    for (stretch, codes) in codes.chunks_exact(REGISTER).enumerate() {
-                        let scale = i32::from(weight.scales[(REGISTER * stretch + 4 * lane) / GROUP]);
-                        *sum += 32 * scale * codes[4 * lane..4 * lane + 4].iter().map(|&code| i32::from(code)).sum::<i32>();
-                    }
+                    *sum += added[lane];
                     for group in [2 * lane, 2 * lane + 1] {
                         *sum -= 32 * i32::from(weight.scales[group]) * i32::from(groups[group]);
                     }
@@ -144,24 +141,16 @@ impl Sum for Lanes {
     }
 }
 
-/// Sums of four products of a block of 32.
+/// The codes of a block of 32: of the weights, and of block `block` of the activations.
 #[inline(always)]
-fn lanes_of(weights: &[i8; 256], x: &[i8]) -> [i32; LANES] {
-    std::array::from_fn(|lane| (4 * lane..4 * lane + 4).map(|i| i32::from(weights[i]) * i32::from(x[i])).sum())
+fn block_32<'b>(weight: &'b Codes, x: &'b Q8Block32, block: usize) -> (&'b [i8; REGISTER], &'b [i8; REGISTER]) {
+    (&weight.codes.as_chunks().0[0], &x.codes.as_chunks().0[block])
 }
 
-/// Of a block of 256, the sums of four products of each stretch of 32, times the group's scale, over all stretches.
+/// The codes of block `block` of the activations.
 #[inline(always)]
-fn scaled_lanes(weight: &Codes, x: &[i8]) -> [i32; LANES] {
-    let mut sums = [0; LANES];
-    for (stretch, (weights, x)) in weight.codes.chunks_exact(REGISTER).zip(x.chunks_exact(REGISTER)).enumerate() {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            let scale = weight.scales[(REGISTER * stretch + 4 * lane) / GROUP];
-            let four: i32 = (4 * lane..4 * lane + 4).map(|i| i32::from(weights[i]) * i32::from(x[i])).sum();
-            *sum += i32::from(scale) * four;
-        }
-    }
-    sums
+fn block_256(x: &Q8Block256, block: usize) -> &[i8; BLOCK_MOST] {
+    &x.codes.as_chunks().0[block]
 }
 
 /// Minimum times sum of activations, a group.

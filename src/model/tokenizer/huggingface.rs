@@ -87,10 +87,10 @@ pub fn from_json(bytes: &[u8], config: &Value) -> Result<Tokenizer, ModelError> 
         let text = config[name].as_str().or(config[name]["content"].as_str())?;
         vocabulary.find(text)
     };
-    let around = parsing.encode_fast("", true).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default();
-    let (bos, eos) = (named("bos_token").or(around.first().copied()), named("eos_token"));
-    let adds_bos = bos.is_some() && around.first() == bos.as_ref();
-    let adds_eos = eos.is_some() && around.last() == eos.as_ref() && around.len() > usize::from(adds_bos);
+    let (before, behind) = around(&parsing);
+    let (bos, eos) = (named("bos_token").or(before.first().copied()), named("eos_token").or(behind.last().copied()));
+    let adds_bos = bos.is_some() && before.first() == bos.as_ref();
+    let adds_eos = eos.is_some() && behind.last() == eos.as_ref();
     let spelling = if mentions(&json["decoder"], "ByteLevel") { Spelling::Bytes } else { Spelling::Spaces };
     let mut vocabulary = vocabulary;
     let ends = super::ends::find(&mut vocabulary, &[eos]);
@@ -99,6 +99,15 @@ pub fn from_json(bytes: &[u8], config: &Value) -> Result<Tokenizer, ModelError> 
         .with_special(bos, eos, ends)
         .with_flags(adds_bos, adds_eos)
         .with_template(template(&config["chat_template"])))
+}
+
+/// The ids that the tokenizer's post-processor puts before and behind a text.
+fn around(parsing: &tokenizers::Tokenizer) -> (Vec<u32>, Vec<u32>) {
+    let ids = |special| parsing.encode_fast("a", special).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default();
+    let (with, text) = (ids(true), ids(false));
+    let place = with.windows(text.len().max(1)).position(|ids| ids == text).unwrap_or(with.len());
+    let end = (place + text.len()).min(with.len());
+    (with[..place].to_vec(), with[end..].to_vec())
 }
 
 /// All tokens, by id; ids that are missing become unused ones.

@@ -1,0 +1,93 @@
+//! In which arithmetic a model runs, and which fits which architecture. In: a file and what the user asks for. Out: the model, ready to
+//! run; a combination that means nothing is refused.
+
+use anyhow::bail;
+use clap::ValueEnum;
+
+use crate::compile::compile_model;
+use crate::model::config::{ARCHITECTURE, ARCHITECTURE_SILU};
+use crate::model::gguf::Gguf;
+use crate::model::quant::Arithmetic;
+use crate::model::{AnyModel, Model, Tokenizer};
+
+/// How a model's sums are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArithmeticArg {
+    /// llama.cpp's, bit for bit where known: llama, bitnet.
+    Ggml,
+    /// llama.cpp's operands with sums in f64: llama, bitnet.
+    Wide,
+    /// Floats, the judge: weights and activations as they are (llama, bitnet); exact ternary sums in f64 (bitnet-b1.58).
+    Float,
+    /// The accelerator's integers, calibrated and quantised from the file: bitnet-b1.58, bitnet.
+    Integer,
+}
+
+/// What the integer pipeline is built with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct IntegerArgs {
+    /// Bits of a K or V code: 4, 6 or 8.
+    #[arg(long, value_name = "BITS", default_value_t = 8)]
+    pub kv_bits: usize,
+    /// Entries of the softmax ROM, a power of two from 4 to 4096.
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    rom_entries: u32,
+    /// Bits of a softmax ROM entry, 4 to 23.
+    #[arg(long, value_name = "BITS", default_value_t = 16)]
+    rom_bits: u32,
+}
+
+impl IntegerArgs {
+    /// log2 of the ROM's entries, and the bits of one.
+    ///
+    /// # Errors
+    /// A size outside the contract's ranges.
+    pub fn rom(&self) -> anyhow::Result<(u32, u32)> {
+        if !self.rom_entries.is_power_of_two() || !(4..=4096).contains(&self.rom_entries) {
+            bail!("--rom-entries: expected a power of two from 4 to 4096, found {}", self.rom_entries);
+        }
+        if !(4..=23).contains(&self.rom_bits) {
+            bail!("--rom-bits: expected 4 to 23, found {}", self.rom_bits);
+        }
+        Ok((self.rom_entries.ilog2(), self.rom_bits))
+    }
+}
+
+/// Reads the file's model for the arithmetic that was asked for, else for the architecture's own: `ggml`, of bitnet-b1.58 `float`.
+///
+/// # Errors
+/// The file's model cannot be read, or does not run in this arithmetic.
+pub fn load<'a>(
+    file: &Gguf<'a>,
+    asked: Option<ArithmeticArg>,
+    integer: &IntegerArgs,
+    tokenizer: Option<&Tokenizer>,
+) -> anyhow::Result<(AnyModel<'a>, Arithmetic)> {
+    let architecture = file.get_str("general.architecture")?.unwrap_or_default();
+    let fits = match architecture {
+        ARCHITECTURE => &[ArithmeticArg::Float, ArithmeticArg::Integer][..],
+        ARCHITECTURE_SILU => ArithmeticArg::value_variants(),
+        _ => &[ArithmeticArg::Ggml, ArithmeticArg::Wide, ArithmeticArg::Float],
+    };
+    let Some(asked) = asked else { return Ok((AnyModel::from_gguf(file)?, Arithmetic::Ggml)) };
+    if !fits.contains(&asked) {
+        // An architecture that does not run at all is what the user must hear of first.
+        AnyModel::from_gguf(file)?;
+        let name = |arg: &ArithmeticArg| arg.to_possible_value().map_or(String::new(), |value| format!("'{}'", value.get_name()));
+        let expected = fits.iter().map(name).collect::<Vec<_>>().join(" or ");
+        bail!(
+            "--arithmetic: expected {expected} for architecture '{architecture}', found {}; leave it out for the usual one",
+            name(&asked)
+        );
+    }
+    Ok(match asked {
+        ArithmeticArg::Ggml => (AnyModel::from_gguf(file)?, Arithmetic::Ggml),
+        ArithmeticArg::Wide => (AnyModel::from_gguf(file)?, Arithmetic::Wide),
+        ArithmeticArg::Float => (AnyModel::from_gguf(file)?, Arithmetic::Float),
+        ArithmeticArg::Integer => {
+            let rom = integer.rom()?;
+            let model = compile_model(&Model::from_gguf(file)?, tokenizer, integer.kv_bits)?;
+            (AnyModel::Integer { model: Box::new(model), rom }, Arithmetic::Ggml)
+        }
+    })
+}
