@@ -1,7 +1,7 @@
 //! Random models of many shapes: the file that is written is read back with the shape and the trits that were meant.
 
 use tritforge::model::gguf::{Gguf, TensorType};
-use tritforge::model::synth::{self, Synth, parse_shape};
+use tritforge::model::synth::{Synth, parse_shape};
 use tritforge::model::{Activation, Model, Tokenizer};
 
 fn build(text: &str, seed: u64, kind: TensorType) -> Vec<u8> {
@@ -16,10 +16,12 @@ fn read(file: &[u8]) -> Model {
 #[test]
 fn every_storage_type_gives_the_same_trits_and_nearly_the_same_scale() {
     let text = "layers=1,dim=256,heads=2,ffn=512,vocab=300";
-    let models: Vec<Model> = synth::KINDS.map(|kind| read(&build(text, 5, kind))).into();
+    let kinds = TensorType::ALL.into_iter().filter(|kind| kind.keeps_ternary());
+    let models: Vec<Model> = kinds.map(|kind| read(&build(text, 5, kind))).collect();
+    assert_eq!(models.len(), 7);
     for model in &models {
         assert!(model.layers[0].down.to_trits() == models[0].layers[0].down.to_trits());
-        assert!((model.layers[0].down.scale / models[0].layers[0].down.scale - 1.0).abs() < 1e-3);
+        assert!((model.layers[0].down.scale / models[0].layers[0].down.scale - 1.0).abs() < 4e-3);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::CheckFailed;
 mod accuracy;
 mod arithmetic;
 mod bench;
+mod convert;
 mod demo;
 mod emit;
 mod generate;
@@ -75,6 +76,7 @@ commands! {
     Inspect => inspect,
     Run => run,
     Accuracy => accuracy,
+    Convert => convert,
     SynthModel => synth_model,
     Sim => sim,
     Demo => demo,

@@ -1,7 +1,7 @@
 //! Where results go: files that are there in full or not at all, and the `--json OUT` that commands share.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,9 +11,16 @@ use serde::Serialize;
 /// Writes `bytes` to `path`: into a neighbour first, renamed when complete, so a full disk leaves no partial file.
 ///
 /// # Errors
-/// `path` is there and no regular file; the system's error with the path and what to do, the neighbour is removed.
+/// As [`write_stream`].
 pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let advice = || format!("cannot write {}: choose a writable folder with enough space", path.display());
+    write_stream(path, |out| Ok(out.write_all(bytes)?))
+}
+
+/// Lets `work` write to `path`: into a neighbour first, renamed when `work` is through, so no failure of any kind leaves a partial file.
+///
+/// # Errors
+/// `path` is there and no regular file; what `work` says; the system's error with the path and what to do. The neighbour is removed.
+pub fn write_stream<T>(path: &Path, work: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let name = path.file_name().with_context(|| format!("'{}' names no file: give a file's path", path.display()))?;
     // Renaming over a device, a folder or a link would replace the thing itself.
     if let Ok(there) = fs::symlink_metadata(path)
@@ -24,13 +31,33 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut partial_name = std::ffi::OsString::from(".");
     partial_name.push(name);
     partial_name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(partial_name);
-    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        // Nothing more can be done if this fails as well; the first error is the one to report.
-        let _ = fs::remove_file(&partial);
+    let partial = Partial(path.with_file_name(partial_name));
+    let write = || {
+        let mut out = BufWriter::with_capacity(BUFFER, File::create(&partial.0)?);
+        let result = work(&mut out)?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        fs::rename(&partial.0, path)?;
+        Ok(result)
+    };
+    write().map_err(|error: anyhow::Error| match error.downcast::<io::Error>() {
+        Ok(cause) => {
+            anyhow::Error::new(cause).context(format!("cannot write {}: choose a writable folder with enough space", path.display()))
+        }
+        Err(error) => error,
+    })
+}
+
+/// Bytes that are collected before the system is asked to write.
+const BUFFER: usize = 1 << 18;
+
+/// A file that goes away with this value, unless it has been renamed.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Nothing more can be done if this fails; as a rule the file is gone already.
+        let _ = fs::remove_file(&self.0);
     }
-    written.with_context(advice)
 }
 
 /// The value of `--json`: a path, or `-` for standard output.
@@ -104,6 +131,13 @@ mod tests {
         let path = folder.join("results.json");
         fs::write(&path, "older and longer text").unwrap();
         JsonArgs { target: Some(JsonTarget::File(path.clone())) }.write(&[1, 2]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        let failed = write_stream(&path, |out| {
+            out.write_all(b"half of it")?;
+            anyhow::bail!("a weight is no number")
+        });
+        assert_eq!(failed.map_err(|error: anyhow::Error| format!("{error:#}")), Err::<(), _>("a weight is no number".into()));
         assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::remove_dir_all(&folder).unwrap();

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::ValueEnum;
 
+use super::progress::Progress;
 use super::{Outcome, output};
 use crate::model::gguf::TensorType;
 use crate::model::synth::{self, Synth};
@@ -26,44 +26,23 @@ pub struct Args {
     /// Seed of every random number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How ternary weights are stored. A tensor whose rows do not fit (the tq types need multiples of 256, i2_s of 128) takes q8_0,
-    /// or f16 where 32 does not divide the row either.
-    #[arg(long = "type", value_enum, default_value = "tq2_0")]
-    kind: Kind,
+    /// How ternary weights are stored: f32, f16, bf16, q8_0, tq1_0, tq2_0, i2_s; the other types of `convert` round them to numbers that are
+    /// not ternary, so that no command but `inspect` and `convert` takes the file. A tensor whose rows do not fit (tq1_0, tq2_0, q2_k to q6_k
+    /// need multiples of 256, i2_s of 128) takes what `convert` falls back to.
+    #[arg(long = "type", value_name = "TYPE", default_value = "tq2_0")]
+    kind: TensorType,
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
-    #[value(name = "tq2_0")]
-    Tq2,
-    #[value(name = "tq1_0")]
-    Tq1,
-    #[value(name = "i2_s")]
-    I2s,
-    #[value(name = "q8_0")]
-    Q8,
-    #[value(name = "f16")]
-    F16,
-    #[value(name = "f32")]
-    F32,
-}
-
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let (shape, tied) = synth::parse_shape(&args.shape).context("--shape")?;
-    let kind = match args.kind {
-        Kind::Tq2 => TensorType::Tq2_0,
-        Kind::Tq1 => TensorType::Tq1_0,
-        Kind::I2s => TensorType::I2S,
-        Kind::Q8 => TensorType::Q8_0,
-        Kind::F16 => TensorType::F16,
-        Kind::F32 => TensorType::F32,
-    };
     let summary = format!("{} layers, dimension {}", shape.layers, shape.dim);
-    let file = Synth { shape, tied, seed: args.seed, kind }.build();
-    output::write_file(&args.out, &file)?;
-    println!("{}: {summary}, {} bytes", args.out.display(), file.len());
+    let model = Synth { shape, tied, seed: args.seed, kind: args.kind };
+    let progress = Progress::new(model.rows(), "rows written");
+    let bytes = output::write_stream(&args.out, |out| Ok(model.write(out, &|rows| progress.add(rows))?));
+    progress.finish();
+    println!("{}: {summary}, {} bytes", args.out.display(), bytes?);
     Ok(Outcome::Held)
 }

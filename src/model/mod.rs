@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod config;
+pub mod convert;
 pub mod engine;
 pub mod error;
 pub mod file;
@@ -23,6 +24,7 @@ mod trits;
 pub mod weights;
 
 pub use config::{Activation, ModelShape};
+pub use convert::Conversion;
 pub use engine::{AnyModel, Engine};
 pub use error::{ModelError, Refusal};
 pub use file::ModelFile;

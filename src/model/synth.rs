@@ -1,13 +1,15 @@
-//! Random ternary models of any shape, for tests and trials. In: shape, seed, storage type. Out: the bytes of a GGUF
-//! file, the same for the same input. Scales are chosen so that every linear layer's output has a magnitude near 1 and
+//! Random ternary models of any shape, for tests and trials. In: shape, seed, storage type. Out: a GGUF file, written some rows at a
+//! time, the same for the same input. Scales are chosen so that every linear layer's output has a magnitude near 1 and
 //! logits have a standard deviation of a few units, as in a trained model.
+
+use std::io::{self, Write};
 
 use half::f16;
 
 use super::config::{ACTIVATION_KEY, ARCHITECTURE, Activation, ModelShape};
 use super::error::{ModelError, Refusal, shown};
-use super::gguf::blocks::{TRITS_A_BLOCK, to_i2_s, to_tq1_0, to_tq2_0};
-use super::gguf::{GgufWriter, Metadata, TensorType};
+use super::gguf::{GgufPlan, Metadata, TensorType};
+use super::quant::encode::{Unstored, trailer, write_rows};
 
 /// Share of weights that are not zero: uniform trits.
 const DENSITY: f64 = 2.0 / 3.0;
@@ -16,17 +18,11 @@ const LOGIT_DEVIATION: f64 = 4.0;
 /// Norm weights lie in 1 ± this; one in [`NEGATIVE_NORMS`] is negative, as the contract allows.
 const NORM_SPREAD: f64 = 0.25;
 const NEGATIVE_NORMS: u64 = 16;
-/// Magnitude of a Q8_0 code that stands for ±s.
-const Q8_ONE: i8 = 127;
 
-/// More than the largest published model of the architecture has; the file is built in memory.
+/// More than the largest published model of the architecture has.
 const MOST_WEIGHTS: u64 = 1 << 32;
 
 const SHAPE_REMEDY: &str = "give e.g. layers=2,dim=256,heads=4,kv=2,head_dim=64,ffn=768,vocab=512,ctx=256";
-
-/// The types in which a random model's ternary tensors can be stored.
-pub const KINDS: [TensorType; 6] =
-    [TensorType::F32, TensorType::F16, TensorType::Q8_0, TensorType::Tq1_0, TensorType::Tq2_0, TensorType::I2S];
 
 /// A random model, not yet made.
 #[derive(Debug, Clone)]
@@ -37,7 +33,8 @@ pub struct Synth {
     pub tied: bool,
     /// Seed of every random number.
     pub seed: u64,
-    /// Storage of ternary tensors; where rows are no multiple of its block, Q8_0, else F16.
+    /// Storage of ternary tensors. Types that do not keep them ternary ([`TensorType::keeps_ternary`]) give a file of the right size and types
+    /// that is no ternary model. Where rows are no multiple of the type's block, as [`TensorType::fitting`] says.
     pub kind: TensorType,
 }
 
@@ -140,30 +137,87 @@ fn bad_entry(name: &str, expected: &str, found: &str) -> ModelError {
     ModelError::refused(Refusal::Bounds, format!("shape entry '{}'", shown(name)), expected, shown(found), SHAPE_REMEDY)
 }
 
+/// What fills a tensor.
+#[derive(Debug, Clone, Copy)]
+enum Filling {
+    Norm,
+    /// Numbers of this standard deviation.
+    Dense(f64),
+    /// Trits, and their scale.
+    Ternary(f16),
+}
+
+/// A tensor to be filled.
+struct Tensor {
+    name: String,
+    kind: TensorType,
+    rows: usize,
+    cols: usize,
+    filling: Filling,
+}
+
 impl Synth {
     /// The bytes of the model's GGUF file.
     pub fn build(&self) -> Vec<u8> {
-        let mut file = GgufWriter::new();
-        self.write_metadata(&mut file);
-        write_tokenizer(&mut file, self.shape.vocab);
-        let shape = &self.shape;
-        let mut stream = 0;
-        // Every tensor has a stream of random numbers of its own, so one tensor's size does not move the next one's.
-        let mut random = || {
-            stream += 1;
-            Random::new(self.seed, stream)
-        };
-        let deviation = LOGIT_DEVIATION / (shape.dim as f64).sqrt();
-        write_dense(&mut file, "token_embd.weight", shape.vocab, shape.dim, deviation, &mut random());
-        if !self.tied {
-            write_dense(&mut file, "output.weight", shape.vocab, shape.dim, deviation, &mut random());
+        let mut out = Vec::new();
+        let written = self.write(&mut out, &|_| {});
+        written.unwrap_or_else(|error| unreachable!("a vector takes every byte: {error}"));
+        out
+    }
+
+    /// Writes the model's GGUF file; `done` is called with the number of rows that have been made since. Returns the file's bytes.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: impl Write, done: &(dyn Fn(u64) + Sync)) -> io::Result<u64> {
+        let tensors = self.tensors();
+        let mut plan = GgufPlan::default();
+        self.write_metadata(&mut plan);
+        write_tokenizer(&mut plan, self.shape.vocab);
+        for tensor in &tensors {
+            let sizes = [tensor.cols as u64, tensor.rows as u64];
+            plan.tensor(&tensor.name, tensor.kind, if matches!(tensor.filling, Filling::Norm) { &sizes[..1] } else { &sizes });
         }
-        write_norm(&mut file, "output_norm.weight", shape.dim, &mut random());
+        let mut stream = plan.stream(out)?;
+        for (index, tensor) in tensors.iter().enumerate() {
+            // Every tensor has a stream of random numbers of its own, so one tensor's size does not move the next one's.
+            let random = Random::new(self.seed, index as u64 + 1);
+            let row = |row: usize, values: &mut Vec<f32>| tensor.row(row, random, values);
+            write_rows(tensor.kind, tensor.rows, tensor.cols, row, &mut |bytes| stream.write(bytes), done).map_err(
+                |error| match error {
+                    Unstored::Write(error) => error,
+                    // No weight is anywhere near the end of a type's range.
+                    Unstored::Value { value, .. } => io::Error::new(io::ErrorKind::InvalidData, format!("{value} in {}", tensor.name)),
+                },
+            )?;
+            if let Filling::Ternary(scale) = tensor.filling {
+                stream.write(&trailer(tensor.kind, scale.to_f32()))?;
+            }
+        }
+        stream.finish()?;
+        Ok(plan.total_bytes())
+    }
+
+    /// Rows of all tensors.
+    pub fn rows(&self) -> u64 {
+        self.tensors().iter().map(|tensor| tensor.rows as u64).sum()
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let shape = &self.shape;
+        let mut out = Vec::new();
+        let mut add = |name: String, kind, rows, cols, filling| out.push(Tensor { name, kind, rows, cols, filling });
+        let dense = Filling::Dense(LOGIT_DEVIATION / (shape.dim as f64).sqrt());
+        add("token_embd.weight".into(), TensorType::F16, shape.vocab, shape.dim, dense);
+        if !self.tied {
+            add("output.weight".into(), TensorType::F16, shape.vocab, shape.dim, dense);
+        }
+        add("output_norm.weight".into(), TensorType::F32, 1, shape.dim, Filling::Norm);
         for layer in 0..shape.layers {
             let name = |part: &str| format!("blk.{layer}.{part}.weight");
             let (query, kv) = (shape.query_dim(), shape.kv_dim());
             for (part, size) in [("attn_norm", shape.dim), ("attn_sub_norm", query), ("ffn_norm", shape.dim), ("ffn_sub_norm", shape.ffn)] {
-                write_norm(&mut file, &name(part), size, &mut random());
+                add(name(part), TensorType::F32, 1, size, Filling::Norm);
             }
             for (part, rows, cols) in [
                 ("attn_q", query, shape.dim),
@@ -174,13 +228,14 @@ impl Synth {
                 ("ffn_up", shape.ffn, shape.dim),
                 ("ffn_down", shape.dim, shape.ffn),
             ] {
-                write_ternary(&mut file, &name(part), rows, cols, self.kind, &mut random());
+                let scale = f16::from_f64(1.0 / (DENSITY * cols as f64).sqrt());
+                add(name(part), self.kind.fitting(cols as u64), rows, cols, Filling::Ternary(scale));
             }
         }
-        file.finish()
+        out
     }
 
-    fn write_metadata(&self, file: &mut GgufWriter) {
+    fn write_metadata(&self, file: &mut GgufPlan) {
         let shape = &self.shape;
         file.metadata("general.architecture", &Metadata::Text(ARCHITECTURE.into()));
         file.metadata("general.name", &Metadata::Text(format!("random ternary model, seed {}", self.seed)));
@@ -208,51 +263,22 @@ impl Synth {
     }
 }
 
-fn write_norm(file: &mut GgufWriter, name: &str, size: usize, random: &mut Random) {
-    let mut weight = || {
-        let magnitude = 1.0 + NORM_SPREAD * (2.0 * random.uniform() - 1.0);
-        let sign = if random.below(NEGATIVE_NORMS) == 0 { -1.0 } else { 1.0 };
-        (sign * magnitude) as f32
-    };
-    let stored: Vec<u8> = (0..size).flat_map(|_| weight().to_le_bytes()).collect();
-    file.tensor(name, TensorType::F32, &[size as u64], &stored);
-}
-
-fn write_dense(file: &mut GgufWriter, name: &str, rows: usize, cols: usize, deviation: f64, random: &mut Random) {
-    // Uniform over ±√3 deviations: the deviation asked for, and no outlier.
-    let spread = deviation * 3f64.sqrt();
-    let mut weight = || f16::from_f64(spread * (2.0 * random.uniform() - 1.0));
-    let stored: Vec<u8> = (0..rows * cols).flat_map(|_| weight().to_le_bytes()).collect();
-    file.tensor(name, TensorType::F16, &[cols as u64, rows as u64], &stored);
-}
-
-fn write_ternary(file: &mut GgufWriter, name: &str, rows: usize, cols: usize, kind: TensorType, random: &mut Random) {
-    let kind = [kind, TensorType::Q8_0, TensorType::F16]
-        .into_iter()
-        .find(|kind| KINDS.contains(kind) && (cols as u64).is_multiple_of(kind.block_elements()))
-        .unwrap_or(TensorType::F16);
-    let scale = f16::from_f64(1.0 / (DENSITY * cols as f64).sqrt());
-    let trits: Vec<i8> = (0..rows * cols).map(|_| random.below(3) as i8 - 1).collect();
-    let number = |trit: i8| f16::from_f32(f32::from(trit) * scale.to_f32());
-    let stored: Vec<u8> = match kind {
-        TensorType::F32 => trits.iter().flat_map(|&t| number(t).to_f32().to_le_bytes()).collect(),
-        TensorType::Q8_0 => trits.chunks(kind.block_elements() as usize).flat_map(|block| to_q8_0(block, scale)).collect(),
-        TensorType::Tq1_0 => ternary_blocks(&trits).flat_map(|block| to_tq1_0(block, scale)).collect(),
-        TensorType::Tq2_0 => ternary_blocks(&trits).flat_map(|block| to_tq2_0(block, scale)).collect(),
-        TensorType::I2S => to_i2_s(&trits, scale.to_f32()),
-        _ => trits.iter().flat_map(|&t| number(t).to_le_bytes()).collect(),
-    };
-    file.tensor(name, kind, &[cols as u64, rows as u64], &stored);
-}
-
-fn ternary_blocks(trits: &[i8]) -> impl Iterator<Item = &[i8; TRITS_A_BLOCK]> {
-    trits.as_chunks().0.iter()
-}
-
-fn to_q8_0(trits: &[i8], scale: f16) -> Vec<u8> {
-    let step = f16::from_f32(scale.to_f32() / f32::from(Q8_ONE));
-    let codes = trits.iter().map(|&trit| (trit * Q8_ONE) as u8);
-    step.to_le_bytes().into_iter().chain(codes).collect()
+impl Tensor {
+    /// The values of one row; `random` is at the beginning of the tensor's stream, of which an element takes one number (a norm's two).
+    fn row(&self, row: usize, mut random: Random, values: &mut Vec<f32>) {
+        random.skip((row * self.cols) as u64);
+        values.clear();
+        values.extend((0..self.cols).map(|_| match self.filling {
+            Filling::Norm => {
+                let magnitude = 1.0 + NORM_SPREAD * (2.0 * random.uniform() - 1.0);
+                let sign = if random.below(NEGATIVE_NORMS) == 0 { -1.0 } else { 1.0 };
+                (sign * magnitude) as f32
+            }
+            // Uniform over ±√3 deviations: the deviation asked for, and no outlier.
+            Filling::Dense(deviation) => f16::from_f64(deviation * 3f64.sqrt() * (2.0 * random.uniform() - 1.0)).to_f32(),
+            Filling::Ternary(scale) => (random.below(3) as i8 - 1) as f32 * scale.to_f32(),
+        }));
+    }
 }
 
 /// `<unk>`, `<s>`, `</s>`: what every vocabulary begins with; one more token makes it usable.
@@ -261,7 +287,7 @@ const LEAST_VOCABULARY: usize = SPECIAL.len() + 1;
 
 /// A SentencePiece section of `vocab` tokens: the special ones, then the space and all bytes where they fit, then
 /// fillers that no text contains (private-use characters), scores falling.
-fn write_tokenizer(file: &mut GgufWriter, vocab: usize) {
+fn write_tokenizer(file: &mut GgufPlan, vocab: usize) {
     const NORMAL: i32 = 1;
     const BYTE: i32 = 6;
     let mut tokens: Vec<(String, i32)> = SPECIAL.iter().map(|&(text, kind)| (text.into(), kind)).collect();
@@ -280,7 +306,11 @@ fn write_tokenizer(file: &mut GgufWriter, vocab: usize) {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a stream of random numbers for each seed and tensor.
+#[derive(Clone, Copy)]
 struct Random(u64);
+
+/// What SplitMix64's state grows by with each number.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Random {
     fn new(seed: u64, stream: u64) -> Self {
@@ -290,11 +320,16 @@ impl Random {
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0 = self.0.wrapping_add(STEP);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
+    }
+
+    /// Goes over `count` numbers.
+    fn skip(&mut self, count: u64) {
+        self.0 = self.0.wrapping_add(STEP.wrapping_mul(count));
     }
 
     /// 0 to `bound` - 1; the bias of at most bound/2^32 does not matter here.

@@ -10,7 +10,8 @@ use super::quant::Matrix;
 
 /// Elements of a chunk that is counted at once.
 const CHUNK_BLOCKS: usize = 1 << 14;
-const NOT_TERNARY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
+/// What to do about weights that are not ternary; damaged ones have another remedy.
+pub(super) const NOT_TERNARY: &str = "use a model trained with ternary weights, stored from its ternary values (not from its masters)";
 const DAMAGED: &str = "the weights are damaged: fetch or convert the model again";
 
 /// How many elements of a ternary matrix are -s, 0 and s.

@@ -71,43 +71,36 @@ fn tq1_byte(code: u32) -> u8 {
     (code * 256).div_ceil(CODES) as u8
 }
 
-/// The inverse of [`tq2_0`].
-pub fn to_tq2_0(trits: &[i8; TRITS_A_BLOCK], scale: f16) -> Vec<u8> {
-    let mut block = vec![0; 64];
-    for (element, &trit) in trits.iter().enumerate() {
-        let (half, lane, byte) = (element / 128, element % 128 / 32, element % 32);
-        block[32 * half + byte] |= ((trit + 1) as u8) << (2 * lane);
-    }
-    block.extend(scale.to_le_bytes());
-    block
-}
-
-/// The inverse of [`tq1_0`].
-pub fn to_tq1_0(trits: &[i8; TRITS_A_BLOCK], scale: f16) -> Vec<u8> {
-    let mut block = Vec::with_capacity(54);
-    for (group, first, digits) in [(32, 0, 5), (16, 160, 5), (4, 240, 4)] {
-        for m in 0..group {
-            let code = (0..5).fold(0, |code, n| {
-                let digit = if n < digits { trits[first + n * group + m] + 1 } else { 0 };
-                3 * code + digit as u32
-            });
-            block.push(tq1_byte(code));
+/// The inverse of [`tq2_0`]: writes the 66 bytes of a block to `out`.
+pub fn to_tq2_0(trits: &[i8; TRITS_A_BLOCK], scale: f16, out: &mut [u8]) {
+    let (codes, end) = out.split_at_mut(64);
+    for (codes, trits) in codes.chunks_exact_mut(32).zip(trits.chunks_exact(128)) {
+        for (byte, code) in codes.iter_mut().enumerate() {
+            *code = (0..4).rev().fold(0, |code, lane| code << 2 | (trits[32 * lane + byte] + 1) as u8);
         }
     }
-    block.extend(scale.to_le_bytes());
-    block
+    end.copy_from_slice(&scale.to_le_bytes());
 }
 
-/// A whole I2_S tensor of rows of a multiple of 128 trits, as bitnet.cpp packs it for x86: of 128 elements, element 32p + i
-/// stands plus 1 in bits 6 - 2p, 7 - 2p of byte i; behind all blocks the f32 scale, padded to 32 bytes.
-pub fn to_i2_s(trits: &[i8], scale: f32) -> Vec<u8> {
-    let mut out = Vec::with_capacity(trits.len() / 4 + 32);
-    for block in trits.as_chunks::<128>().0 {
-        out.extend((0..32).map(|i| (0..4).fold(0, |byte, plane| byte << 2 | (block[32 * plane + i] + 1) as u8)));
+/// The inverse of [`tq1_0`]: writes the 54 bytes of a block to `out`.
+pub fn to_tq1_0(trits: &[i8; TRITS_A_BLOCK], scale: f16, out: &mut [u8]) {
+    let (codes, end) = out.split_at_mut(52);
+    for (group, first, digits) in [(0..32, 0, TRITS_A_BYTE), (32..48, 160, TRITS_A_BYTE), (48..52, 240, 4)] {
+        let bytes = group.len();
+        for (m, byte) in codes[group].iter_mut().enumerate() {
+            let digit = |n: u32| if n < digits { (trits[first + n as usize * bytes + m] + 1) as u32 } else { 0 };
+            *byte = tq1_byte((0..TRITS_A_BYTE).fold(0, |code, n| 3 * code + digit(n)));
+        }
     }
-    out.extend(scale.to_le_bytes());
-    out.resize(out.len() + 28, 0);
-    out
+    end.copy_from_slice(&scale.to_le_bytes());
+}
+
+/// 128 trits of an I2_S tensor as bitnet.cpp packs them for x86, 32 bytes to `out`: element 32p + i stands plus 1 in bits 6 - 2p,
+/// 7 - 2p of byte i. Behind all blocks of the tensor stands its f32 scale, padded to 32 bytes.
+pub fn to_i2_s(trits: &[i8; 128], out: &mut [u8]) {
+    for (i, byte) in out.iter_mut().enumerate() {
+        *byte = (0..4).fold(0, |byte, plane| byte << 2 | (trits[32 * plane + i] + 1) as u8);
+    }
 }
 
 #[cfg(test)]
@@ -139,10 +132,12 @@ mod tests {
     fn blocks_survive_a_round_trip() {
         let trits: [i8; TRITS_A_BLOCK] = std::array::from_fn(|i| ((i * i + i / 7) % 3) as i8 - 1);
         let scale = f16::from_f32(0.37);
-        let mut back = [9; TRITS_A_BLOCK];
-        assert_eq!(tq1_0(&to_tq1_0(&trits, scale), &mut back), Ok(scale));
+        let (mut back, mut block) = ([9; TRITS_A_BLOCK], [0; 66]);
+        to_tq1_0(&trits, scale, &mut block[..54]);
+        assert_eq!(tq1_0(&block, &mut back), Ok(scale));
         assert_eq!(back, trits);
-        assert_eq!(tq2_0(&to_tq2_0(&trits, scale), &mut back), Ok(scale));
+        to_tq2_0(&trits, scale, &mut block);
+        assert_eq!(tq2_0(&block, &mut back), Ok(scale));
         assert_eq!(back, trits);
     }
 }

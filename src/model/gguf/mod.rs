@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub use share::{SharedBytes, TensorBytes};
 pub use tensor::{TensorInfo, TensorType};
 pub use value::{Array, Value, ValueType};
-pub use write::{GgufWriter, Metadata};
+pub use write::{GgufPlan, GgufStream, GgufWriter, Metadata};
 
 use super::error::{ModelError, Refusal};
 
@@ -74,6 +74,11 @@ impl GgufFile {
     /// Bytes of all files together.
     pub fn total_bytes(&self) -> u64 {
         self.maps.iter().map(|map| map.bytes().len() as u64).sum()
+    }
+
+    /// The paths of all files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        split::paths(&self.path)
     }
 
     /// Where the file lies.

@@ -92,9 +92,19 @@ impl TensorType {
         }
     }
 
+    /// The type of this name, in capitals or not.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
+    }
+
     /// Whether every weight is -s, 0 or s by the type itself.
     pub fn is_ternary(self) -> bool {
         matches!(self, Self::Tq1_0 | Self::Tq2_0 | Self::I2S)
+    }
+
+    /// Whether rounding to this type keeps weights of -s, 0, s such weights: s itself may be rounded, all in the same way.
+    pub fn keeps_ternary(self) -> bool {
+        self.is_ternary() || matches!(self, Self::F32 | Self::F16 | Self::Bf16 | Self::Q8_0)
     }
 
     /// Elements in one stored block; a row is a whole number of blocks.
@@ -138,9 +148,34 @@ impl TensorType {
         (elements / self.block_elements()).checked_mul(self.block_bytes())?.checked_add(self.trailer_bytes())
     }
 
+    /// The type that takes rows of `columns` elements where this one is wanted: itself, or what llama.cpp falls back to: Q4_K to Q5_0,
+    /// Q5_K to Q5_1, Q6_K to Q8_0, then F16. Two differ: Q2_K and Q3_K give Q4_0 (llama.cpp: IQ4_NL, which is not read), and the ternary
+    /// types Q8_0 (llama.cpp: Q4_0), as its codes hold -1, 0 and 1 alike.
+    pub fn fitting(self, columns: u64) -> Self {
+        let mut kind = self;
+        while !columns.is_multiple_of(kind.block_elements()) {
+            kind = match kind {
+                Self::Q2K | Self::Q3K => Self::Q4_0,
+                Self::Q4K => Self::Q5_0,
+                Self::Q5K => Self::Q5_1,
+                Self::Q6K | Self::Tq1_0 | Self::Tq2_0 | Self::I2S => Self::Q8_0,
+                _ => Self::F16,
+            };
+        }
+        kind
+    }
+
     /// Names of all types that are read, for messages.
     pub(super) fn names() -> String {
         Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+impl std::str::FromStr for TensorType {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::from_name(name).ok_or_else(|| format!("expected one of {}", Self::names().to_lowercase()))
     }
 }
 

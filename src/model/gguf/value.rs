@@ -96,6 +96,11 @@ impl<'a> Value<'a> {
         self.kind
     }
 
+    /// The bytes that the value takes in the file, behind its type.
+    pub(super) fn stored(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The value as an unsigned integer, whatever integer type holds it; `None` if negative or no integer.
     pub fn as_u64(&self) -> Option<u64> {
         use ValueType::*;

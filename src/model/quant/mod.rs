@@ -11,6 +11,7 @@
 
 mod activation;
 mod codes;
+pub mod encode;
 mod k_codes;
 mod kernel;
 mod product;
