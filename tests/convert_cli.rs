@@ -164,6 +164,19 @@ fn help() {
 }
 
 #[test]
+fn a_llama2c_checkpoint_becomes_a_gguf_that_says_the_same() {
+    let Some(checkpoint) = test_data("llama2c/stories260K.bin") else { return };
+    let folder = Folder::new("convert-llama2c");
+    let text = |path: &str| held(&["run", "--model", path, "--prompt", "Once upon a time", "--greedy", "-n", "32"]).0;
+    let (checkpoint, output) = (checkpoint.to_str().unwrap(), folder.file("out.gguf"));
+    held(&["convert", checkpoint, &output, "--type", "f32"]);
+    assert_eq!(&std::fs::read(&output).unwrap()[..4], b"GGUF");
+    assert_eq!(text(&output), text(checkpoint));
+    held(&["convert", checkpoint, &output, "--type", "q8_0", "--force"]);
+    assert_eq!(text(&output), text(test_data("gguf/stories260K.Q8_0.gguf").unwrap().to_str().unwrap()));
+}
+
+#[test]
 fn a_mixture_of_experts_runs_in_every_block_of_32() {
     let Some(mixture) = test_data("gguf/stories260K-moe4x.gguf") else { return };
     let folder = Folder::new("convert-mixture");

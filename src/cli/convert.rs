@@ -8,9 +8,9 @@ use anyhow::bail;
 
 use super::progress::Progress;
 use super::{Outcome, output};
-use crate::model::Conversion;
 use crate::model::convert::{ConvertError, Options, Step, Work};
-use crate::model::gguf::{GgufFile, TensorType};
+use crate::model::gguf::TensorType;
+use crate::model::{Conversion, ModelFile};
 
 /// Store a model's weights in another type, as one GGUF file with the same metadata.
 ///
@@ -21,7 +21,7 @@ use crate::model::gguf::{GgufFile, TensorType};
 /// Examples: tritforge convert models/stories3m.tq2_0.gguf out.gguf --type tq1_0; tritforge convert llama.gguf bad.gguf --type tq2_0 --ternarise
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model; of a split model any part.
+    /// The model, in any format that is read; of several files any one.
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// The file to write.
@@ -43,12 +43,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     if args.ternarise && !args.kind.is_ternary() {
         bail!("--ternarise: expected --type tq1_0, tq2_0 or i2_s, found {}; leave it out to convert to that type", args.kind.name());
     }
-    let mapped = GgufFile::open(&args.input)?;
+    let mapped = ModelFile::open_silently(&args.input)?;
     check_output(&args, &mapped.paths())?;
-    let file = mapped.parse()?;
     if args.ternarise {
         eprintln!("WARNING: --ternarise rounds trained weights to -s, 0, s. This is not training: the model will be bad.");
     }
+    mapped.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+    let file = mapped.parse()?;
     let options = Options { kind: args.kind, ternarise: args.ternarise };
     let progress = Progress::new(file.tensors().len() as u64, "tensors read");
     let conversion = Conversion::plan(&file, options, &|tensors| progress.add(tensors));

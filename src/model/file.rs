@@ -100,6 +100,14 @@ impl ModelFile {
         }
     }
 
+    /// The paths of all files that are mapped.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        match &self.content {
+            Content::Gguf(file) => file.paths(),
+            Content::Import { .. } => vec![self.path.clone()],
+        }
+    }
+
     /// Where the model lies.
     pub fn path(&self) -> &Path {
         &self.path

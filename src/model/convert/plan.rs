@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::role::{Role, role};
 use super::{Options, Step, Work, ternarise};
 use crate::model::error::{ModelError, Refusal, shown};
-use crate::model::gguf::{Gguf, GgufPlan, Metadata, TensorInfo, TensorType};
+use crate::model::gguf::{DEFAULT_ALIGNMENT, Gguf, GgufPlan, Metadata, TensorInfo, TensorType};
 use crate::model::trits::{NOT_TERNARY, trits};
 
 /// Says which type most weights have; llama.cpp's `enum llama_ftype`, for I2_S bitnet.cpp's.
@@ -43,7 +43,9 @@ fn file_type(kind: TensorType) -> u32 {
 
 /// The metadata of `file` as they stand there, but for the split ones and those that say how weights are stored; and the tensors of `steps`.
 pub(super) fn directory(file: &Gguf<'_>, steps: &[Step<'_, '_>], options: Options) -> GgufPlan {
-    let mut plan = GgufPlan::new(file.alignment());
+    // As a reader of the new file will find it.
+    let alignment = file.get_u64("general.alignment").ok().flatten().unwrap_or(DEFAULT_ALIGNMENT);
+    let mut plan = GgufPlan::new(alignment);
     let ternarised = steps.iter().any(|step| matches!(step.work, Work::Ternarise(_)));
     let ours = |key: &str| key == FILE_TYPE || key == QUANTISATION_VERSION.0 || key.starts_with(SPLIT) || (ternarised && key == TERNARISED);
     for (key, value) in file.metadata().filter(|(key, _)| !ours(key)) {
