@@ -15,6 +15,7 @@ mod arithmetic;
 mod bench;
 mod convert;
 mod demo;
+mod diff;
 mod emit;
 mod generate;
 mod inspect;
@@ -27,6 +28,7 @@ mod simulate;
 mod stops;
 mod synth;
 mod synth_model;
+mod trace;
 mod verify;
 
 /// What a command that ran to its end found.
@@ -43,7 +45,7 @@ const WRONG_USE: u8 = 2;
 
 /// Takes a trained ternary transformer to hardware.
 ///
-/// A model file (GGUF, safetensors or llama2.c; for the hardware of architecture bitnet-b1.58 or bitnet, with ternary weights) and an accelerator
+/// A model file (GGUF; for the hardware of architecture bitnet-b1.58 or bitnet, with ternary weights) and an accelerator
 /// configuration (TOML) go in; a cycle model, the Verilog of the same accelerator, and the proof that the two agree come out.
 ///
 /// Exit codes: 0 all held, 1 a check failed, 2 wrong use or unusable input. Commands that measure take `--json OUT`,
@@ -78,6 +80,8 @@ commands! {
     Accuracy => accuracy,
     Convert => convert,
     SynthModel => synth_model,
+    Trace => trace,
+    Diff => diff,
     Sim => sim,
     Demo => demo,
     Verify => verify,

@@ -19,7 +19,7 @@ pub mod synth;
 pub mod ternary;
 pub mod text;
 pub mod tokenizer;
-mod tokens;
+pub(crate) mod tokens;
 mod trits;
 pub mod weights;
 

@@ -6,7 +6,7 @@ use super::error::{ModelError, Refusal};
 ///
 /// # Errors
 /// [`Refusal::Vocabulary`] for an unknown id or no id, [`Refusal::Bounds`] beyond the context.
-pub(super) fn check(tokens: &[u32], cached: usize, vocab: usize, context: usize) -> Result<(), ModelError> {
+pub(crate) fn check(tokens: &[u32], cached: usize, vocab: usize, context: usize) -> Result<(), ModelError> {
     if tokens.is_empty() {
         let remedy = "give at least one id, e.g. the model's BOS";
         return Err(ModelError::refused(Refusal::Vocabulary, "token ids", "one or more", "none", remedy));

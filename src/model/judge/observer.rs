@@ -1,6 +1,7 @@
 //! Looking at the judge from outside: every stage has a name and can be observed with its values.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A stage of the model. Names and shapes (tokens first unless said otherwise):
 /// q, k, v and their rotated forms are tokens x heads x head size; kq and kq_soft are heads x queries x keys, scaled
@@ -37,6 +38,41 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All stages in the order of computation.
+    pub const ALL: [Self; 26] = [
+        Self::InpEmbd,
+        Self::AttnNorm,
+        Self::AttnNormQ8,
+        Self::Q,
+        Self::K,
+        Self::V,
+        Self::QRope,
+        Self::KRope,
+        Self::Kq,
+        Self::KqSoft,
+        Self::Kqv,
+        Self::AttnSubNorm,
+        Self::AttnSubNormQ8,
+        Self::AttnOut,
+        Self::AttnResid,
+        Self::FfnNorm,
+        Self::FfnNormQ8,
+        Self::FfnGate,
+        Self::FfnUp,
+        Self::FfnAct,
+        Self::FfnSubNorm,
+        Self::FfnSubNormQ8,
+        Self::FfnOut,
+        Self::LOut,
+        Self::ResultNorm,
+        Self::ResultOutput,
+    ];
+
+    /// Whether it belongs to a layer.
+    pub fn in_layer(self) -> bool {
+        !matches!(self, Self::InpEmbd | Self::ResultNorm | Self::ResultOutput)
+    }
+
     /// The name without the layer.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,6 +113,38 @@ pub struct Place {
     pub layer: Option<usize>,
     /// Stage.
     pub stage: Stage,
+}
+
+impl Place {
+    /// A number that grows in the order of computation.
+    pub fn rank(self) -> (usize, Stage) {
+        let part = match (self.layer, self.stage) {
+            (Some(layer), _) => layer + 1,
+            (None, Stage::InpEmbd) => 0,
+            (None, _) => usize::MAX,
+        };
+        (part, self.stage)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    /// Reads what [`Place`] prints; a layer's number has no leading zeros.
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let (layer, name) = match name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
+            Some((number, name)) => {
+                let layer: u32 = number.parse().map_err(|_| ())?;
+                if layer.to_string() != number {
+                    return Err(());
+                }
+                (Some(layer as usize), name)
+            }
+            None => (None, name),
+        };
+        let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name).ok_or(())?;
+        if stage.in_layer() == layer.is_some() { Ok(Self { layer, stage }) } else { Err(()) }
+    }
 }
 
 impl fmt::Display for Place {

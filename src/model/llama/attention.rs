@@ -8,7 +8,7 @@
 use half::f16;
 
 use super::cache::LayerCache;
-use crate::model::quant::{FloatOrder, float_dot, wide_dot};
+use crate::model::quant::{Arithmetic, FloatOrder, float_dot, wide_dot};
 
 /// Where a query head looks.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,21 @@ fn round_f16(x: f32) -> f32 {
 }
 
 impl View<'_> {
+    /// The scores of all positions, scaled, for whoever looks: as [`View::mix_f16`] and [`View::mix_exact`] compute them.
+    pub fn scores(&self, query: &[f32], arithmetic: Arithmetic) -> Vec<f32> {
+        let half: Vec<f32> = query.iter().map(|&v| round_f16(v)).collect();
+        let mut row = vec![0.0; query.len()];
+        let score = |position| {
+            self.cache.keys.read(position * self.kv_dim + self.first, &mut row);
+            match arithmetic {
+                Arithmetic::Ggml => float_dot(&row, &half, FloatOrder::F16) * self.scale,
+                Arithmetic::Wide => wide_dot(&row, &half) as f32 * self.scale,
+                Arithmetic::Float => (wide_dot(&row, query) * f64::from(self.scale)) as f32,
+            }
+        };
+        (0..self.positions).map(score).collect()
+    }
+
     /// As llama.cpp; `wide`: with sums of scores in f64.
     pub fn mix_f16(&self, query: &[f32], wide: bool) -> Vec<f32> {
         let query: Vec<f32> = query.iter().map(|&v| round_f16(v)).collect();

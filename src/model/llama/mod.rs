@@ -18,6 +18,7 @@ mod weights;
 use rayon::prelude::*;
 
 use super::error::ModelError;
+use super::judge::stages::softmax;
 use super::judge::{Observer, Place, Rows, Stage, Values};
 use super::quant::{Arithmetic, Matrix, multiply};
 use attention::View;
@@ -142,6 +143,9 @@ impl<'m, 'a> Llama<'m, 'a> {
         cache.keys.extend(&k.values);
         cache.values.extend(&v.values);
 
+        if observer.wants(at(Stage::Kq)) || observer.wants(at(Stage::KqSoft)) {
+            self.show_scores(index, &q, start, cache, observer);
+        }
         let mut kqv = self.mix(&q, start, cache);
         show(observer, at(Stage::Kqv), &[x.tokens, kqv.width], &kqv);
         if let Some(gain) = &layer.attn_sub_norm {
@@ -159,14 +163,7 @@ impl<'m, 'a> Llama<'m, 'a> {
     fn mix(&self, q: &Rows<f32>, start: usize, cache: &LayerCache) -> Rows<f32> {
         let shape = &self.model.shape;
         let heads = q.values.par_chunks_exact(shape.head_dim).enumerate().map(|(at, query)| {
-            let (token, head) = (at / shape.heads, at % shape.heads);
-            let view = View {
-                cache,
-                kv_dim: shape.kv_dim(),
-                first: head / shape.group() * shape.head_dim,
-                positions: start + token + 1,
-                scale: shape.attention_scale,
-            };
+            let view = self.view(at % shape.heads, start + at / shape.heads, cache);
             match self.arithmetic {
                 Arithmetic::Ggml => view.mix_f16(query, false),
                 Arithmetic::Wide => view.mix_f16(query, true),
@@ -174,6 +171,35 @@ impl<'m, 'a> Llama<'m, 'a> {
             }
         });
         Rows { tokens: q.tokens, width: q.width, values: heads.collect::<Vec<_>>().concat() }
+    }
+
+    /// What query head `head` of the token at `position` looks at.
+    fn view<'c>(&self, head: usize, position: usize, cache: &'c LayerCache) -> View<'c> {
+        let shape = &self.model.shape;
+        let first = head / shape.group() * shape.head_dim;
+        View { cache, kv_dim: shape.kv_dim(), first, positions: position + 1, scale: shape.attention_scale }
+    }
+
+    /// Gathers kq and kq_soft for the observer: heads x queries x keys. The mix itself never holds the softmax's weights (it is
+    /// divided at the end), so they are taken from the scores in f64.
+    fn show_scores(&self, layer: usize, q: &Rows<f32>, start: usize, cache: &LayerCache, observer: &mut impl Observer<f32>) {
+        let (heads, head_dim) = (self.model.shape.heads, self.model.shape.head_dim);
+        let keys = start + q.tokens;
+        let (mut kq, mut soft) = (Vec::new(), Vec::new());
+        for head in 0..heads {
+            for (token, row) in q.iter().enumerate() {
+                let view = self.view(head, start + token, cache);
+                let scores = view.scores(&row[head * head_dim..(head + 1) * head_dim], self.arithmetic);
+                let wide: Vec<f64> = scores.iter().map(|&z| f64::from(z)).collect();
+                let behind = keys - scores.len();
+                soft.extend(softmax(&wide).into_iter().map(|p| p as f32).chain(std::iter::repeat_n(0.0, behind)));
+                kq.extend(scores.into_iter().chain(std::iter::repeat_n(f32::NEG_INFINITY, behind)));
+            }
+        }
+        for (stage, values) in [(Stage::Kq, kq), (Stage::KqSoft, soft)] {
+            let rows = Rows { tokens: heads * q.tokens, width: keys, values };
+            show(observer, Place { layer: Some(layer), stage }, &[heads, q.tokens, keys], &rows);
+        }
     }
 
     /// The feed-forward sub-layer: from the residual stream to the residual stream.
@@ -243,7 +269,7 @@ impl<'m, 'a> Llama<'m, 'a> {
 
 /// The `used` experts of largest chance, ties to the lower number, with weights that sum to 1: the softmax over all, of it
 /// the chosen ones' shares, which is the softmax over the chosen.
-fn choose(logits: &[f32], used: usize) -> Vec<(usize, f32)> {
+pub(crate) fn choose(logits: &[f32], used: usize) -> Vec<(usize, f32)> {
     let most = logits.iter().fold(f32::NEG_INFINITY, |most, &z| most.max(z));
     let powers: Vec<f32> = logits.iter().map(|z| (z - most).exp()).collect();
     let sum: f64 = powers.iter().map(|&p| f64::from(p)).sum();

@@ -104,20 +104,43 @@ impl Rope {
         (0..self.dims / 2).map(&mut pair).collect()
     }
 
+    /// The angle by which a pair turns at any position, in f64 from the definition.
+    pub fn angle(&self, position: f64, pair: usize, divisors: Option<&[f32]>) -> f64 {
+        let dims = self.dims as f64;
+        let base = match self.scaling {
+            Scaling::Ntk(factor) => f64::from(self.base) * f64::from(factor).powf(dims / (dims - 2.0)),
+            _ => self.base.into(),
+        };
+        let angle = position * base.powf(-2.0 * pair as f64 / dims) / divisors.map_or(1.0, |divisors| divisors[pair].into());
+        match self.scaling {
+            Scaling::None | Scaling::Ntk(_) => angle,
+            Scaling::Linear(factor) => angle / f64::from(factor),
+            Scaling::Yarn(yarn) => {
+                let keep = f64::from(self.kept(yarn, pair));
+                angle / f64::from(yarn.factor) * (1.0 - keep) + angle * keep
+            }
+        }
+    }
+
+    /// YaRN: the share of pair `index`'s angle that is not divided.
+    fn kept(&self, yarn: Yarn, index: usize) -> f32 {
+        let turned = |turns: f32| {
+            let ratio = yarn.original_context as f32 / (turns * 2.0 * std::f32::consts::PI);
+            self.dims as f32 * ratio.ln() / (2.0 * self.base.ln())
+        };
+        let first = turned(yarn.beta_fast).floor().max(0.0);
+        let last = turned(yarn.beta_slow).ceil().min(self.dims as f32 - 1.0);
+        let ramp = ((index as f32 - first) / (last - first).max(0.001)).clamp(0.0, 1.0);
+        (1.0 - ramp) * yarn.extrapolation
+    }
+
     /// The angle of pair `index` that would be `angle` without scaling.
     fn scaled(&self, index: usize, angle: f32) -> f32 {
         match self.scaling {
             Scaling::None | Scaling::Ntk(_) => angle,
             Scaling::Linear(factor) => angle * (1.0 / factor),
             Scaling::Yarn(yarn) => {
-                let turned = |turns: f32| {
-                    let ratio = yarn.original_context as f32 / (turns * 2.0 * std::f32::consts::PI);
-                    self.dims as f32 * ratio.ln() / (2.0 * self.base.ln())
-                };
-                let first = turned(yarn.beta_fast).floor().max(0.0);
-                let last = turned(yarn.beta_slow).ceil().min(self.dims as f32 - 1.0);
-                let ramp = ((index as f32 - first) / (last - first).max(0.001)).clamp(0.0, 1.0);
-                let keep = (1.0 - ramp) * yarn.extrapolation;
+                let keep = self.kept(yarn, index);
                 angle * (1.0 / yarn.factor) * (1.0 - keep) + angle * keep
             }
         }

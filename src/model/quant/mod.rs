@@ -69,6 +69,11 @@ impl<'a> Matrix<'a> {
         Self { rows, stored: &self.stored[index * bytes..(index + 1) * bytes], ..*self }
     }
 
+    /// The stored bytes, without an I2_S tensor's trailer.
+    pub(crate) fn stored(&self) -> &'a [u8] {
+        self.stored
+    }
+
     /// Bytes that the matrix takes in the file, without an I2_S tensor's trailer.
     pub fn stored_bytes(&self) -> usize {
         self.stored.len()

@@ -11,6 +11,7 @@ use tritforge_spec::reference::{AttnParams, TernaryRows};
 
 use super::{Check, R};
 use crate::model::judge::Stage;
+use crate::trace::probabilities;
 
 /// One head's values as the contract stores them, from the judge's: codes, their Scale, and the bound of an element's error.
 struct Stored {
@@ -136,25 +137,13 @@ impl Check<'_> {
         let (kq, judged) = (seen.float(layer, Stage::Kq), seen.float(layer, Stage::KqSoft));
         let rom = &self.reference.softmax_rom;
         let relative = self.relative_of_p();
-        // 2^24 as the scale of V: the output then is the probability with 24 fraction bits.
-        let one = Scale { m: 1 << 15, e: 9 };
         for row in 0..self.reference.model.shape.heads * tokens {
             let t = row % tokens;
             let (scores, judged) = (&kq[row * tokens..][..=t], &judged[row * tokens..][..=t]);
-            let mut state = Softmax::default();
-            let mut left: Vec<i64> = Vec::with_capacity(t + 1);
-            let mut shifts = 0;
-            for &kq in scores {
-                let w = state.step(rom, to_z(kq), one);
-                if w.sh > 0 {
-                    shifts += 1;
-                    left.iter_mut().for_each(|l| *l = tritforge_spec::numerics::shr(*l, w.sh as i32));
-                }
-                left.push(i64::from(w.w));
-            }
-            let reciprocal = state.finish();
-            for (&l, &p) in left.iter().zip(judged) {
-                let error = (f64::from(output(l, reciprocal).0) * 2f64.powi(-24) - p).abs();
+            let z: Vec<i32> = scores.iter().map(|&kq| to_z(kq)).collect();
+            let (found, shifts) = probabilities(rom, &z);
+            for (&found, &p) in found.iter().zip(judged) {
+                let error = (found - p).abs();
                 // p and its weight round by half a unit each, every shift by another; the sum is at least half of 2^24.
                 let absolute = (2.0 + f64::from(shifts)) * 2f64.powi(-23);
                 self.take("kq_soft", error, p * (relative + (t + 1) as f64 * 2f64.powi(-24)) + absolute);

@@ -1,0 +1,201 @@
+//! Two tensors beside each other. In: both, the number of elements that count, a tolerance. Out: [`Stats`].
+
+use serde::Serialize;
+
+use crate::model::judge::{Place, Stage};
+use crate::trace::Tensor;
+
+/// How two tensors of one stage differ.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stats {
+    /// Σab / √(Σa²·Σb²); 1 where both are zero.
+    pub cosine: f64,
+    /// Largest |a - b|.
+    pub max_error: f64,
+    /// Largest |a - b| / max(|a|, |b|, RMS of a): what the tolerance bounds.
+    pub max_relative: f64,
+    /// √(Σ(a-b)² / Σa²).
+    pub rms_relative: f64,
+    /// Root mean square of a and b.
+    pub rms: [f64; 2],
+    /// Elements compared, and those beyond the tolerance.
+    pub elements: usize,
+    /// See [`Stats::elements`].
+    pub beyond: usize,
+    /// The first element beyond the tolerance.
+    pub first: Option<Element>,
+    /// The element of the largest error.
+    pub worst: Option<Element>,
+}
+
+/// One element of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Element {
+    /// Index on each axis.
+    pub index: Vec<usize>,
+    /// The index in words: token 3, head 2, element 17.
+    pub place: String,
+    /// a and b there.
+    pub values: [f64; 2],
+}
+
+/// Why two tensors of one name cannot be laid beside each other.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Unlike {
+    /// Shape of a and b.
+    pub shapes: [Vec<usize>; 2],
+}
+
+/// The axes of a stage.
+fn axes(stage: Stage, count: usize) -> &'static [&'static str] {
+    match stage {
+        Stage::Q | Stage::K | Stage::V | Stage::QRope | Stage::KRope => &["token", "head", "element"],
+        Stage::Kq | Stage::KqSoft => &["head", "query", "key"],
+        Stage::ResultOutput => &["token", "id"],
+        _ => &["token", "element", "", ""][..count.min(4)],
+    }
+}
+
+/// An index in the words of the stage's axes.
+pub fn described(place: Place, index: &[usize]) -> String {
+    let names = axes(place.stage, index.len());
+    names.iter().zip(index).map(|(name, i)| format!("{name} {i}")).collect::<Vec<_>>().join(", ")
+}
+
+fn unravel(shape: &[usize], mut at: usize) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (i, &size) in index.iter_mut().zip(shape).rev() {
+        (*i, at) = (at % size, at / size);
+    }
+    index
+}
+
+/// Whether an element counts: what kq holds behind its query does not.
+pub fn counts(place: Place, shape: &[usize], at: usize) -> bool {
+    if place.stage != Stage::Kq || shape.len() != 3 {
+        return true;
+    }
+    let (queries, keys) = (shape[1], shape[2]);
+    at % keys <= keys - queries + at / keys % queries
+}
+
+/// |a - b|; 0 for equal infinities and for two NaNs.
+fn distance(a: f64, b: f64) -> f64 {
+    if a == b || a.is_nan() && b.is_nan() {
+        return 0.0;
+    }
+    let d = (a - b).abs();
+    if d.is_nan() { f64::INFINITY } else { d }
+}
+
+/// Compares `a` with `b`; where one has its last row alone, that row.
+///
+/// # Errors
+/// [`Unlike`] where the shapes do not fit.
+pub fn compare(place: Place, a: &Tensor, b: &Tensor, tolerance: f64) -> Result<Stats, Unlike> {
+    let unlike = || Unlike { shapes: [a.shape.clone(), b.shape.clone()] };
+    if a.shape.len() != b.shape.len() || a.shape[1..] != b.shape[1..] {
+        return Err(unlike());
+    }
+    let rows = a.shape[0].min(b.shape[0]);
+    if a.shape[0] != b.shape[0] && rows != 1 {
+        return Err(unlike());
+    }
+    let last = |t: &Tensor| t.values.len() - rows * t.width();
+    let shape: Vec<usize> = std::iter::once(rows).chain(a.shape[1..].iter().copied()).collect();
+    // Indices are those of the side with all rows.
+    let skipped = a.shape[0].max(b.shape[0]) - rows;
+    let (x, y) = (&a.values[last(a)..], &b.values[last(b)..]);
+    let counted = || x.iter().zip(y).enumerate().filter(|(at, _)| counts(place, &shape, *at));
+    let (mut aa, mut bb, mut ab, mut dd, mut elements) = (0.0, 0.0, 0.0, 0.0, 0usize);
+    for (_, (a, b)) in counted() {
+        let d = distance(*a, *b);
+        (aa, bb, ab, dd, elements) = (aa + a * a, bb + b * b, ab + a * b, dd + d * d, elements + 1);
+    }
+    let count = (elements as f64).max(1.0);
+    let rms = [(aa / count).sqrt(), (bb / count).sqrt()];
+    let element = |at: usize| {
+        let mut index = unravel(&shape, at);
+        index[0] += skipped;
+        Element { place: described(place, &index), index, values: [x[at], y[at]] }
+    };
+    let (mut beyond, mut first, mut worst, mut max_error, mut max_relative) = (0, None, None, 0.0, 0.0f64);
+    for (at, (a, b)) in counted() {
+        let d = distance(*a, *b);
+        if d == 0.0 {
+            continue;
+        }
+        let relative = d / a.abs().max(b.abs()).max(rms[0]).max(f64::MIN_POSITIVE);
+        let relative = if relative.is_nan() { f64::INFINITY } else { relative };
+        max_relative = max_relative.max(relative);
+        if relative > tolerance {
+            beyond += 1;
+            first = first.or_else(|| Some(element(at)));
+        }
+        if d > max_error {
+            (max_error, worst) = (d, Some(element(at)));
+        }
+    }
+    Ok(Stats {
+        cosine: if aa == 0.0 && bb == 0.0 { 1.0 } else { ab / (aa * bb).sqrt() },
+        max_error,
+        max_relative,
+        rms_relative: if dd == 0.0 { 0.0 } else { (dd / aa).sqrt() },
+        rms,
+        elements,
+        beyond,
+        first,
+        worst,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Number;
+
+    fn at(stage: Stage) -> Place {
+        Place { layer: Some(0), stage }
+    }
+
+    fn tensor(shape: &[usize], values: &[f64]) -> Tensor {
+        Tensor::floats(shape.to_vec(), Number::F64, values.to_vec())
+    }
+
+    #[test]
+    fn figures_are_those_of_their_definitions() {
+        let a = tensor(&[2, 1, 2], &[3.0, 0.0, 0.0, 4.0]);
+        let b = tensor(&[2, 1, 2], &[3.0, 0.0, 0.5, 3.0]);
+        let s = compare(at(Stage::Q), &a, &b, 0.22).unwrap();
+        assert!((s.cosine - 21.0 / (25.0f64 * 18.25).sqrt()).abs() < 1e-15);
+        assert_eq!((s.max_error, s.max_relative, s.rms, s.beyond), (1.0, 0.25, [2.5, (18.25f64 / 4.0).sqrt()], 1));
+        assert_eq!(s.rms_relative, (1.25f64 / 25.0).sqrt());
+        let first = s.first.unwrap();
+        assert_eq!((first.place.as_str(), first.values), ("token 1, head 0, element 1", [4.0, 3.0]));
+    }
+
+    #[test]
+    fn what_kq_holds_behind_its_query_is_not_compared_but_kq_soft_is() {
+        let a = tensor(&[1, 2, 2], &[1.0, f64::NEG_INFINITY, 2.0, 3.0]);
+        let b = tensor(&[1, 2, 2], &[1.0, 9.0, 2.0, 3.0]);
+        assert_eq!(compare(at(Stage::Kq), &a, &b, 0.0).unwrap().max_error, 0.0);
+        assert_eq!(compare(at(Stage::KqSoft), &a, &b, 0.0).unwrap().beyond, 1);
+    }
+
+    #[test]
+    fn a_last_row_alone_is_compared_with_the_last_row_and_other_shapes_are_not() {
+        let place = Place { layer: None, stage: Stage::ResultOutput };
+        let (all, last) = (tensor(&[2, 2], &[1.0, 2.0, 3.0, 4.0]), tensor(&[1, 2], &[3.0, 5.0]));
+        for (a, b) in [(&all, &last), (&last, &all)] {
+            let s = compare(place, a, b, 0.1).unwrap();
+            assert_eq!((s.elements, s.first.unwrap().place), (2, "token 1, id 1".into()));
+        }
+        assert!(compare(place, &all, &tensor(&[2, 3], &[0.0; 6]), 0.1).is_err());
+    }
+
+    #[test]
+    fn not_a_number_is_beyond_every_tolerance() {
+        let (a, b) = (tensor(&[1, 2], &[1.0, 2.0]), tensor(&[1, 2], &[1.0, f64::NAN]));
+        assert_eq!(compare(at(Stage::Kqv), &a, &b, 1e9).unwrap().beyond, 1);
+    }
+}

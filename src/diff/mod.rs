@@ -1,0 +1,202 @@
+//! Where two executions part: docs/diff.md. In: two traces, and the model where there is one. Out: a [`Comparison`]: every tensor's figures, a
+//! verdict each, the first that parts, and the suspects that explain it.
+//!
+//! A whole-run difference says little where int8 rounding lies between: so beside it every stage is computed by the model's definition from the
+//! other side's own inputs. What agrees there was only carried on; what does not is where the executions part.
+
+pub mod codes;
+pub mod compare;
+pub mod graph;
+pub mod noise;
+pub mod plot;
+pub mod recipe;
+pub mod report;
+pub mod scene;
+mod stage;
+pub mod suspects;
+
+use serde::Serialize;
+
+use crate::model::judge::Place;
+use crate::model::quant::Arithmetic;
+use crate::trace::{About, Trace};
+use codes::{CodeDifferences, compare_codes};
+use compare::{Stats, compare};
+use graph::Evaluator;
+use noise::Tolerances;
+use scene::{Diagnosis, Scene};
+pub use stage::Touched;
+
+/// What is to be said of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Equal within the tolerance.
+    Equal,
+    /// int8 codes that differ by single steps at a tie, and in no other way.
+    Ties,
+    /// Beyond the tolerance, but the stage itself agrees from the other side's inputs: the cause lies further up.
+    Carried,
+    /// Beyond the tolerance, and there is no model to ask whether the stage itself agrees.
+    Beyond,
+    /// The stage itself differs.
+    Parts,
+    /// Shapes that cannot be compared.
+    Unlike,
+    /// Only one side has it.
+    OneSide,
+}
+
+/// One tensor of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub tensor: String,
+    #[serde(skip)]
+    pub(crate) place: Place,
+    /// See [`Verdict`].
+    pub verdict: Verdict,
+    /// Both sides; absent where they cannot be compared.
+    pub stats: Option<Stats>,
+    /// int8 codes.
+    pub codes: Option<CodeDifferences>,
+    /// The model's own stage from b's inputs, against b.
+    pub stage: Option<Stats>,
+    /// What stands in the way of comparing.
+    pub note: Option<String>,
+}
+
+/// The result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Where both come from.
+    pub sides: [About; 2],
+    /// Ids of the pass.
+    pub tokens: Vec<u32>,
+    /// What counted as equal.
+    pub tolerances: Tolerances,
+    /// Each stage was fed b's inputs.
+    pub stage_by_stage: bool,
+    /// All tensors, in the order of computation.
+    pub rows: Vec<Row>,
+    /// The first tensor with an element beyond the tolerance.
+    pub first_beyond: Option<String>,
+    /// The first whose stage itself differs.
+    pub first_parting: Option<String>,
+    /// Nothing differs but by single int8 steps at a tie and what they carry on.
+    pub only_ties: bool,
+    /// What was found at the first tensor that parts; stage by stage, at every one.
+    pub diagnoses: Vec<Diagnosis>,
+    /// Names in the files that mean nothing here.
+    pub unknown: Vec<String>,
+}
+
+impl Comparison {
+    /// Everything is equal within the tolerance.
+    pub fn equal(&self) -> bool {
+        self.rows.iter().all(|row| matches!(row.verdict, Verdict::Equal | Verdict::OneSide))
+    }
+}
+
+/// How to compare.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Instead of the pair's own.
+    pub tolerance: Option<f64>,
+    /// Each stage is fed b's inputs.
+    pub stage_by_stage: bool,
+}
+
+/// What `a`'s execution gives where it is fed b's inputs; for the paths whose stages only they can compute.
+pub type Fed = Trace;
+
+/// Places that are diagnosed stage by stage; a fault of every layer shows at several in each.
+const MOST_DIAGNOSES: usize = 64;
+
+/// Compares `a` and `b`, traces of the same tokens. `model` is a's; `fed` is what a's own execution gives stage by stage from b's inputs,
+/// where it is not what `model` gives.
+pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fed>, settings: Settings) -> Comparison {
+    let own = noise::tolerances(a, b, fed.is_some());
+    let tolerances = settings.tolerance.map_or(own, |t| Tolerances { whole: t, stage: t, tie: own.tie });
+    let arithmetic = noise::both_in_blocks(a, b).then_some(Arithmetic::Ggml);
+    let one_stage = |place| match (fed, model) {
+        (Some(fed), _) => fed.get(place).cloned(),
+        (None, Some(model)) => match arithmetic {
+            Some(arithmetic) => model.stage_in(place, b, arithmetic),
+            None => model.stage(place, b, &model.recipe),
+        },
+        (None, None) => None,
+    };
+    let mut places: Vec<Place> = a.iter().map(|(place, _)| place).chain(b.iter().map(|(place, _)| place)).collect();
+    places.sort_by_key(|place| place.rank());
+    places.dedup();
+    let mut rows: Vec<Row> = Vec::new();
+    for place in places {
+        let mut row =
+            Row { tensor: place.to_string(), place, verdict: Verdict::OneSide, stats: None, codes: None, stage: None, note: None };
+        if let (Some(x), Some(y)) = (a.get(place), b.get(place)) {
+            let stage = one_stage(place);
+            let (left, left_trace) = match &stage {
+                Some(stage) if settings.stage_by_stage => (stage, b),
+                _ => (x, a),
+            };
+            let tolerance = if settings.stage_by_stage { tolerances.stage } else { tolerances.whole };
+            match compare(place, left, y, tolerance) {
+                Err(unlike) => {
+                    row.verdict = Verdict::Unlike;
+                    row.note = Some(format!("shapes {:?} and {:?}", unlike.shapes[0], unlike.shapes[1]));
+                }
+                Ok(stats) => {
+                    let differed =
+                        settings.stage_by_stage || rows.iter().any(|row| !matches!(row.verdict, Verdict::Equal | Verdict::OneSide));
+                    row.codes = left.int8.is_some().then(|| compare_codes(place, (left_trace, left), (b, y), tolerances.tie, differed));
+                    row.stage = stage.as_ref().and_then(|stage| compare(place, stage, y, tolerances.stage).ok());
+                    row.verdict = verdict(&stats, row.codes.as_ref(), row.stage.as_ref(), tolerances.stage);
+                    row.stats = Some(stats);
+                }
+            }
+        } else {
+            row.note = Some(if a.get(place).is_some() { "only a has it" } else { "only b has it" }.into());
+        }
+        rows.push(row);
+    }
+    let first = |kinds: &[Verdict]| rows.iter().find(|row| kinds.contains(&row.verdict)).map(|row| row.tensor.clone());
+    let parting = [Verdict::Parts, Verdict::Beyond, Verdict::Unlike];
+    let first_parting = first(&parting);
+    let beyond = |row: &&Row| !matches!(row.verdict, Verdict::Equal | Verdict::OneSide);
+    let first_beyond = rows.iter().find(beyond).map(|row| row.tensor.clone());
+    let only_ties = first_parting.is_none() && rows.iter().any(|row| row.codes.as_ref().is_some_and(|codes| codes.ties > 0));
+    let most = if settings.stage_by_stage { MOST_DIAGNOSES } else { 1 };
+    let suspects = rows.iter().filter(|row| row.verdict == Verdict::Parts).take(most);
+    let diagnoses =
+        model.map_or_else(Vec::new, |model| suspects.filter_map(|row| Some(Scene::new(model, b, row.place)?.diagnose())).collect());
+    let unknown = a.unknown.iter().chain(&b.unknown).cloned().collect();
+    Comparison {
+        sides: [a.about.clone(), b.about.clone()],
+        tokens: a.tokens.clone(),
+        tolerances,
+        stage_by_stage: settings.stage_by_stage,
+        first_beyond,
+        first_parting,
+        only_ties,
+        rows,
+        diagnoses,
+        unknown,
+    }
+}
+
+fn verdict(stats: &Stats, codes: Option<&CodeDifferences>, stage: Option<&Stats>, tolerance: f64) -> Verdict {
+    match codes {
+        Some(CodeDifferences { real: 1.., .. }) => return Verdict::Parts,
+        Some(CodeDifferences { carried: 0, ties: 1.., .. }) => return Verdict::Ties,
+        Some(CodeDifferences { differ: 1.., .. }) => return Verdict::Carried,
+        _ => {}
+    }
+    match stage {
+        // Where both sides agree, neither parts from the other, whatever the definition says.
+        Some(stage) if stage.beyond > 0 && stats.max_relative > tolerance => Verdict::Parts,
+        Some(_) if stats.beyond > 0 => Verdict::Carried,
+        None if stats.beyond > 0 => Verdict::Beyond,
+        _ => Verdict::Equal,
+    }
+}

@@ -1,0 +1,85 @@
+//! How far two right executions may lie apart, by their arithmetics. In: both traces. Out: [`Tolerances`], which `--tolerance` replaces.
+
+use serde::Serialize;
+
+use crate::trace::{Number, Trace};
+
+/// How exactly an execution computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Noise {
+    F64,
+    F32,
+    /// f16 or bf16 between operations.
+    Half,
+    /// llama.cpp's: int8 blocks of activations, f16 cache.
+    Blocks,
+    /// The integer contract.
+    Integer,
+}
+
+/// What counts as equal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Tolerances {
+    /// Of |a - b| / max(|a|, |b|, RMS of a), of whole runs, where errors add up over the layers.
+    pub whole: f64,
+    /// The same of one stage from equal inputs.
+    pub stage: f64,
+    /// Of a value before rounding, in int8 codes: nearer than this to a boundary is a tie.
+    pub tie: f64,
+}
+
+/// Tolerances a class, chosen above what was measured between right executions (docs/diff.md) by about a factor of five.
+const OF_CLASS: [Tolerances; 5] = [
+    Tolerances { whole: 1e-9, stage: 1e-10, tie: 1e-9 },
+    Tolerances { whole: 1e-4, stage: 2e-5, tie: 2e-3 },
+    Tolerances { whole: 0.1, stage: 0.03, tie: 0.5 },
+    Tolerances { whole: 0.1, stage: 0.03, tie: 0.5 },
+    Tolerances { whole: 1.0, stage: 0.1, tie: 0.5 },
+];
+/// Between two executions in llama.cpp's own arithmetic: what order of sums leaves, and roundings that it turns.
+const BLOCKS_BOTH: Tolerances = Tolerances { whole: 0.02, stage: 2e-3, tie: 0.5 };
+/// Between two of the integer contract: nothing but what logits' and residuals' own units leave.
+const INTEGER_BOTH: Tolerances = Tolerances { whole: 1e-9, stage: 1e-9, tie: 1e-9 };
+
+fn noise(trace: &Trace) -> Noise {
+    let text = trace.about.arithmetic.to_lowercase();
+    let has = |names: &[&str]| names.iter().any(|name| text.contains(name));
+    let narrowest = trace.iter().map(|(_, tensor)| tensor.number).max_by_key(|number| match number {
+        Number::F64 | Number::I8 => 0,
+        Number::F32 => 1,
+        Number::F16 | Number::BF16 => 2,
+    });
+    let stored = match narrowest {
+        Some(Number::F16 | Number::BF16) => Noise::Half,
+        Some(Number::F32) => Noise::F32,
+        _ => Noise::F64,
+    };
+    let said = if has(&["integer"]) {
+        Noise::Integer
+    } else if has(&["ggml", "wide"]) {
+        Noise::Blocks
+    } else if has(&["f16", "float16"]) {
+        Noise::Half
+    } else if has(&["f64", "float64"]) {
+        Noise::F64
+    } else {
+        Noise::F32
+    };
+    said.max(stored)
+}
+
+/// Both in llama.cpp's arithmetic.
+pub fn both_in_blocks(a: &Trace, b: &Trace) -> bool {
+    noise(a) == Noise::Blocks && noise(b) == Noise::Blocks
+}
+
+/// The tolerances of a pair. One stage is computed in f64 from b's inputs and compared with b, so it is b's noise alone that shows there; but where
+/// a's own execution was `fed` b's inputs, it is the pair's.
+pub fn tolerances(a: &Trace, b: &Trace, fed: bool) -> Tolerances {
+    match (noise(a), noise(b)) {
+        (Noise::Blocks, Noise::Blocks) => BLOCKS_BOTH,
+        (Noise::Integer, Noise::Integer) if fed => INTEGER_BOTH,
+        (Noise::Integer, Noise::Integer) => Tolerances { stage: OF_CLASS[Noise::Integer as usize].stage, ..INTEGER_BOTH },
+        (a, b) => Tolerances { stage: OF_CLASS[if fed { a.max(b) } else { b } as usize].stage, ..OF_CLASS[a.max(b) as usize] },
+    }
+}
