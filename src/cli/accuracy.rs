@@ -24,7 +24,7 @@ use crate::report::sweep::{self, Sweep, synthetic, synthetic_grid, text_grid};
 /// Example: tritforge accuracy --model models/stories3m.tq1_0.gguf --text models/own-stories.txt --json accuracy.json
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Text, UTF-8; documents are separated by lines equal to <|endoftext|>.

@@ -40,7 +40,7 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct SimArgs {
-    /// The model, GGUF.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's.
     #[arg(long, value_name = "FILE", default_value = "models/stories3m.tq1_0.gguf")]
     model: PathBuf,
     /// Lanes to measure; 80 are fed by one 128-bit port, 320 by four.

@@ -20,7 +20,7 @@ use crate::compile::{Target, vectors};
 /// Example: tritforge emit --model models/stories3m.tq1_0.gguf --config configs/small.toml --out out/small
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// The accelerator configuration, TOML (configs/*.toml).

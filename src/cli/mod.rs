@@ -45,7 +45,7 @@ const WRONG_USE: u8 = 2;
 
 /// Takes a trained ternary transformer to hardware.
 ///
-/// A model file (GGUF; for the hardware of architecture bitnet-b1.58 or bitnet, with ternary weights) and an accelerator
+/// A model file (GGUF, safetensors or llama2.c; for the hardware of architecture bitnet-b1.58 or bitnet, with ternary weights) and an accelerator
 /// configuration (TOML) go in; a cycle model, the Verilog of the same accelerator, and the proof that the two agree come out.
 ///
 /// Exit codes: 0 all held, 1 a check failed, 2 wrong use or unusable input. Commands that measure take `--json OUT`,

@@ -25,7 +25,7 @@ use crate::model::{Engine, ModelFile, Tokenizer, text};
 /// tritforge run --model SmolLM2-135M-Instruct.Q4_1.gguf --chat --prompt "What is a FIFO?"
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF; of a split model any part.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's; of several files any one.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Text to go on with.
@@ -37,6 +37,9 @@ pub struct Args {
     /// With --chat: what the system says before the user.
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
+    /// Tokenizer to use instead of the model's own: tokenizer.json, tokenizer.model, llama2.c's tokenizer.bin, or a folder.
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
     /// Ids to go on with, comma-separated; the tokenizer is not asked.
     #[arg(long, value_name = "IDS", value_delimiter = ',', conflicts_with = "perplexity")]
     tokens: Option<Vec<u32>>,
@@ -97,7 +100,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let file = ModelFile::open(&args.model)?;
     let file = file.parse()?;
     // Ids need no tokenizer, and a file whose tokenizer cannot be read can still be run with them.
-    let tokenizer = Tokenizer::from_gguf(&file);
+    let tokenizer = match &args.tokenizer {
+        Some(path) => Ok(Tokenizer::from_file(path)?),
+        None => Tokenizer::from_gguf(&file),
+    };
     let (model, arithmetic) = arithmetic::load(&file, args.arithmetic, &args.integer, tokenizer.as_ref().ok())?;
     let loaded = begun.elapsed();
     let engine = Engine::new(&model, arithmetic);

@@ -25,7 +25,7 @@ use crate::report::wave::Wave;
 /// Example: tritforge sim --model models/stories3m.tq1_0.gguf --config configs/small.toml --prompt "Once upon a time" --decode 4
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// The accelerator configuration, TOML (configs/*.toml).

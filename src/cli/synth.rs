@@ -30,7 +30,7 @@ pub struct Args {
     /// The accelerator configuration, TOML (configs/*.toml).
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The model whose shape the hardware is built for, GGUF; the embedded model (models/stories3m.tq1_0.gguf) without it.
+    /// The model whose shape the hardware is built for (file or folder); the embedded model (models/stories3m.tq1_0.gguf) without it.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The FPGA family.

@@ -28,7 +28,7 @@ use crate::compile::{Target, Workload};
 /// Example: tritforge verify --model models/stories3m.tq1_0.gguf --config configs/small.toml --seconds 60 --random-configs 2 --seed 7
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's.
     #[arg(long, value_name = "FILE", requires = "config")]
     model: Option<PathBuf>,
     /// The accelerator configuration, TOML.

@@ -1,14 +1,16 @@
 //! The files of a model, whatever their format. In: a path. Out: a [`ModelFile`] that holds the mapped files, and the
 //! directory ([`Gguf`]) that every reader of models takes.
 //!
-//! What lies at the path is told by its content: a GGUF file by its magic number, a llama2.c checkpoint by its magic number
-//! or by a header whose sizes are possible.
+//! What lies at the path is told by its content: a GGUF file by its magic number; a folder, or a file that begins with a
+//! safetensors header, is a model of Hugging Face; a llama2.c checkpoint by its magic number or by a header whose sizes are
+//! possible.
 
 use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
 use super::gguf::{Gguf, GgufFile, MAGIC, SharedBytes, map};
-use super::import::{Import, llama2c};
+use super::import::safetensors::is_safetensors;
+use super::import::{Import, folder, huggingface, llama2c};
 use super::tokenizer::Tokenizer;
 
 /// A model's files mapped into memory. They must not be changed while mapped.
@@ -41,8 +43,14 @@ impl ModelFile {
     /// # Errors
     /// As [`ModelFile::open`].
     pub fn open_silently(path: &Path) -> Result<Self, ModelError> {
+        if path.is_dir() {
+            return Self::open_folder(path);
+        }
         let file = map(path, true)?;
         let bytes = file.bytes();
+        if is_safetensors(bytes) || path.extension().is_some_and(|end| end == "safetensors") {
+            return Self::open_folder(path);
+        }
         let content = if !bytes.starts_with(&MAGIC) && llama2c::is_llama2c(bytes) {
             let (tokenizer, warnings) = llama2c_tokenizer(path, bytes);
             let mut import = llama2c::import(bytes, tokenizer.as_ref())?;
@@ -52,6 +60,19 @@ impl ModelFile {
             Content::Gguf(GgufFile::open(path)?)
         };
         Ok(Self { content, path: path.to_owned() })
+    }
+
+    /// A model of Hugging Face: its folder, or one of its files.
+    fn open_folder(path: &Path) -> Result<Self, ModelError> {
+        let found = folder::find(path)?;
+        let map_all = || found.files.iter().map(|file| map(file, file == path)).collect::<Result<Vec<_>, _>>();
+        let mut maps = map_all()?;
+        let files: Vec<&[u8]> = maps.iter().map(SharedBytes::bytes).collect();
+        let mut import = huggingface::import(&found.config, &files, &found.name, &found.tokenizer)?;
+        // What was packed or permuted has been copied: a fresh map holds no page of it.
+        maps = map_all()?;
+        import.warnings.extend(found.warnings);
+        Ok(Self { content: Content::Import { import, maps }, path: path.to_owned() })
     }
 
     /// Reads the directory.

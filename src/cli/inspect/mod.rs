@@ -28,7 +28,7 @@ use timing::Timing;
 /// Example: tritforge inspect models/stories3m.tq1_0.gguf --config my.toml
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF; of a split model any part.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's; of several files any one.
     file: PathBuf,
     /// Accelerator configurations to try, besides the named ones.
     #[arg(long, value_name = "FILE")]

@@ -4,7 +4,10 @@
 //! included, and a list of tensors. Their bytes are those of the (memory-mapped) file where they need no change, else they are
 //! made here and owned. What an importer does not understand it refuses; docs/model.md lists what is read.
 
+pub mod folder;
+pub mod huggingface;
 pub mod llama2c;
+pub mod safetensors;
 
 use super::error::ModelError;
 use super::gguf::{Gguf, GgufWriter, Metadata, Placed, SharedBytes, TensorType};

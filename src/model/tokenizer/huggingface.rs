@@ -69,6 +69,15 @@ pub fn from_folder(folder: &Path) -> Result<Tokenizer, ModelError> {
     Ok(tokenizer)
 }
 
+/// Reads the contents of a `tokenizer.json` and, where there is one, of a `tokenizer_config.json`.
+///
+/// # Errors
+/// As [`from_json`].
+pub fn from_texts(json: &str, config: Option<&str>) -> Result<Tokenizer, ModelError> {
+    let config = config.map(|config| parse("tokenizer_config.json", config.as_bytes())).transpose()?.unwrap_or(Value::Null);
+    from_json(json.as_bytes(), &config)
+}
+
 /// Reads a `tokenizer.json`; `config` is the content of `tokenizer_config.json`, or null.
 ///
 /// # Errors

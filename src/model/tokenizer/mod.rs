@@ -30,6 +30,10 @@ use spm::{SPACE, SentencePiece};
 pub use stream::TextStream;
 use vocabulary::{Kind, Vocabulary, byte_of};
 
+/// Keys under which a GGUF file holds a whole `tokenizer.json`, and the `tokenizer_config.json` beside it (the second is our own).
+pub const HF_JSON_KEY: &str = "tokenizer.huggingface.json";
+pub const HF_CONFIG_KEY: &str = "tokenizer.huggingface.config";
+
 const REMEDY: &str = "the file's tokenizer section is incomplete: convert the model again, or give token ids";
 
 /// How a text without special tokens becomes ids.

@@ -1,4 +1,5 @@
-//! The tokenizer section of a GGUF file: `tokenizer.ggml.*` and the chat template.
+//! The tokenizer section of a GGUF file: `tokenizer.ggml.*` and the chat template; or, where there is none, a whole
+//! `tokenizer.json` under `tokenizer.huggingface.json`.
 
 use super::super::error::{ModelError, Refusal, shown};
 use super::super::gguf::Gguf;
@@ -6,7 +7,7 @@ use super::bpe::ByteLevel;
 use super::pre::PreTokenizer;
 use super::spm::SentencePiece;
 use super::vocabulary::{Kind, Vocabulary};
-use super::{REMEDY, Scheme, Spelling, Tokenizer};
+use super::{HF_CONFIG_KEY, HF_JSON_KEY, REMEDY, Scheme, Spelling, Tokenizer, huggingface};
 
 /// The id that old converters write for a token that does not exist.
 const NONE: u64 = u32::MAX as u64;
@@ -18,6 +19,9 @@ const NONE: u64 = u32::MAX as u64;
 /// different lengths, a score that is no number, two tokens with one text, merges of unknown tokens, ids outside the vocabulary.
 pub fn read(file: &Gguf<'_>) -> Result<Tokenizer, ModelError> {
     let kind = file.get_str("tokenizer.ggml.model")?;
+    if let (None, Some(json)) = (kind, file.get_str(HF_JSON_KEY)?) {
+        return huggingface::from_texts(json, file.get_str(HF_CONFIG_KEY)?);
+    }
     let byte_level = match kind {
         Some("llama") => false,
         Some("gpt2") => true,
