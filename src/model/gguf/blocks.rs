@@ -98,7 +98,7 @@ pub fn to_tq1_0(trits: &[i8; TRITS_A_BLOCK], scale: f16, out: &mut [u8]) {
 /// 128 trits of an I2_S tensor as bitnet.cpp packs them for x86, 32 bytes to `out`: element 32p + i stands plus 1 in bits 6 - 2p,
 /// 7 - 2p of byte i. Behind all blocks of the tensor stands its f32 scale, padded to 32 bytes.
 pub fn to_i2_s(trits: &[i8; 128], out: &mut [u8]) {
-    for (i, byte) in out.iter_mut().enumerate() {
+    for (i, byte) in out[..32].iter_mut().enumerate() {
         *byte = (0..4).fold(0, |byte, plane| byte << 2 | (trits[32 * plane + i] + 1) as u8);
     }
 }

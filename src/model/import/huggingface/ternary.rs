@@ -87,8 +87,14 @@ impl<'a> Linear<'a> {
     /// # Errors
     /// [`Refusal::NotTernary`] with the place of a code that is no trit; [`Refusal::Bounds`] for a master that is no number.
     pub fn entry(&self) -> Result<Entry, ModelError> {
+        let sizes = vec![self.cols as u64, self.rows as u64];
+        let name = self.ours.clone();
         let (trits, scale, origin) = match (self.weight.dtype, self.scale) {
-            (Dtype::U8, Some(scale)) => (self.unpack()?, scale, "packed U8"),
+            (Dtype::U8, Some(scale)) => {
+                self.check_codes()?;
+                let (kind, bytes) = self.repack(scale);
+                return Ok(Entry { name, kind, sizes, place: Place::Own(bytes), origin: Some("packed U8") });
+            }
             (_, Some(scale)) => (self.unpacked()?, scale, "trits as floats"),
             (_, None) => {
                 let (trits, scale) = self.ternarise()?;
@@ -96,19 +102,39 @@ impl<'a> Linear<'a> {
             }
         };
         let (kind, bytes) = store(&trits, self.cols, scale);
-        let sizes = vec![self.cols as u64, self.rows as u64];
-        Ok(Entry { name: self.ours.clone(), kind, sizes, place: Place::Own(bytes), origin: Some(origin) })
+        Ok(Entry { name, kind, sizes, place: Place::Own(bytes), origin: Some(origin) })
     }
 
-    fn unpack(&self) -> Result<Vec<i8>, ModelError> {
-        let mut trits = Vec::with_capacity(self.rows * self.cols);
-        for quarter in 0..TRITS_A_BYTE {
-            trits.extend(self.weight.bytes.iter().map(|byte| (byte >> (2 * quarter) & 3) as i8 - 1));
+    /// Refuses the first code of packed weights, in the order of elements, that is no trit.
+    fn check_codes(&self) -> Result<(), ModelError> {
+        let packed = self.weight.bytes;
+        // Both bits of a code set, in any of four.
+        if packed.iter().fold(0, |wrong, byte| wrong | byte & byte >> 1 & 0x55) == 0 {
+            return Ok(());
         }
-        match trits.iter().position(|&trit| trit == 2) {
-            None => Ok(trits),
-            Some(at) => Err(self.not_ternary(at, "code 0, 1 or 2", "3")),
+        let wrong = |quarter: usize| packed.iter().position(|byte| byte >> (2 * quarter) & 3 == 3).map(|at| quarter * packed.len() + at);
+        let first = (0..TRITS_A_BYTE).find_map(wrong).unwrap_or(0);
+        Err(self.not_ternary(first, "code 0, 1 or 2", "3"))
+    }
+
+    /// Packed weights in a type that holds the scale. A quarter of the rows is the bytes' own order, so its trits need no place of
+    /// their own on the way to I2_S.
+    fn repack(&self, scale: f32) -> (TensorType, Vec<u8>) {
+        let packed = self.weight.bytes;
+        let trit = |byte: u8, quarter: usize| (byte >> (2 * quarter) & 3) as i8 - 1;
+        if !(self.cols as u64).is_multiple_of(TensorType::I2S.block_elements()) {
+            let trits: Vec<i8> = (0..TRITS_A_BYTE).flat_map(|quarter| packed.iter().map(move |&byte| trit(byte, quarter))).collect();
+            return store(&trits, self.cols, scale);
         }
+        let end = trailer(TensorType::I2S, scale);
+        let mut bytes = Vec::with_capacity(packed.len() + end.len());
+        bytes.resize(packed.len(), 0);
+        for (quarter, part) in bytes.chunks_exact_mut(packed.len() / TRITS_A_BYTE).enumerate() {
+            let blocks = part.chunks_exact_mut(TensorType::I2S.block_bytes() as usize);
+            packed.as_chunks().0.iter().zip(blocks).for_each(|(codes, block)| to_i2_s(&codes.map(|byte| trit(byte, quarter)), block));
+        }
+        bytes.extend(end);
+        (TensorType::I2S, bytes)
     }
 
     /// Trits that are stored as numbers.
