@@ -19,6 +19,7 @@ mod model {
     pub mod ternary;
     pub mod tokenizer;
     mod tokens;
+    mod trits;
     pub mod weights;
 }
 
