@@ -177,6 +177,30 @@ fn a_llama2c_checkpoint_becomes_a_gguf_that_says_the_same() {
 }
 
 #[test]
+fn safetensors_become_a_gguf_that_says_the_same() {
+    let folder = Folder::new("convert-safetensors");
+    let output = folder.file("out.gguf");
+    for name in ["llama-tied-yarn", "mixtral", "bitnet-packed"] {
+        let input = program::root().join("tests/golden/hf").join(name).to_str().unwrap().to_owned();
+        let ids = |path: &str| {
+            let rest = ["--tokens", "1,17,5,40,33,2,29,8", "--greedy", "-n", "24", "--ids", "--ignore-eos", "--arithmetic", "float"];
+            held(&[&["run", "--model", path], &rest[..]].concat()).0
+        };
+        held(&["convert", &input, &output, "--type", "f32", "--force"]);
+        assert_eq!(ids(&output), ids(&input), "{name}");
+    }
+    // One of the files that are read is no place to write to.
+    let shard = folder.file("model.safetensors");
+    let from = program::root().join("tests/golden/hf/mixtral");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(from.join(file), folder.file(file)).unwrap();
+    }
+    let refused = said(&["convert", folder.0.to_str().unwrap(), &shard, "--type", "f32", "--force"]);
+    assert!(refused.contains("expected another file than the model that is read"), "{refused}");
+    assert_eq!(std::fs::read(&shard).unwrap(), std::fs::read(from.join("model.safetensors")).unwrap());
+}
+
+#[test]
 fn a_mixture_of_experts_runs_in_every_block_of_32() {
     let Some(mixture) = test_data("gguf/stories260K-moe4x.gguf") else { return };
     let folder = Folder::new("convert-mixture");

@@ -1,11 +1,12 @@
-//! Property: whatever is done to the bytes of a model file, reading it gives a model or an error, never a panic.
+//! Property: whatever is done to the bytes of a model file, reading and converting it gives a model or an error, never a panic.
 
 mod support;
 
 use proptest::prelude::*;
 use support::parts::Parts;
+use tritforge::model::convert::Options;
 use tritforge::model::gguf::{Gguf, TensorType};
-use tritforge::model::{Model, Tokenizer};
+use tritforge::model::{Conversion, Model, Tokenizer};
 
 /// Everything that reads a file; the result does not matter.
 fn read_all(bytes: &[u8]) {
@@ -21,6 +22,20 @@ fn read_all(bytes: &[u8]) {
     }
     let _ = Model::from_gguf(&file);
     let _ = Tokenizer::from_gguf(&file);
+    for (kind, ternarise) in [(TensorType::Q5_1, false), (TensorType::Tq2_0, false), (TensorType::I2S, true)] {
+        convert(&file, Options { kind, ternarise });
+    }
+}
+
+/// A file is refused, or converted to one with the same tensors.
+fn convert(file: &Gguf<'_>, options: Options) {
+    let Ok(conversion) = Conversion::plan(file, options, &|_| {}) else { return };
+    let mut out = Vec::new();
+    if conversion.write(&mut out, &|_| {}).is_ok() {
+        let converted = Gguf::parse(&out).unwrap();
+        let names = |file: &Gguf<'_>| file.tensors().iter().map(|t| (t.name.to_owned(), t.sizes)).collect::<Vec<_>>();
+        assert_eq!(names(&converted), names(file));
+    }
 }
 
 fn file() -> &'static [u8] {
@@ -58,6 +73,13 @@ proptest! {
     fn a_file_with_a_stretch_moved_never_panics(from in 0..metadata_bytes(), to in 0..metadata_bytes(), length in 1..64usize) {
         let mut bytes = file().to_vec();
         bytes.copy_within(from..from + length, to);
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn changed_weights_never_panic(changes in prop::collection::vec((0..file().len() - metadata_bytes(), telling_byte()), 1..40)) {
+        let mut bytes = file().to_vec();
+        changes.iter().for_each(|&(at, byte)| bytes[metadata_bytes() + at] = byte);
         read_all(&bytes);
     }
 

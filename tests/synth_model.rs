@@ -46,6 +46,21 @@ fn shapes_whose_rows_fit_no_block_are_written_and_read_back() {
 }
 
 #[test]
+fn every_type_can_be_had_and_only_those_that_keep_trits_make_a_model() {
+    for (dim, fits) in [(256, 256), (64, 32), (40, 8)] {
+        for kind in TensorType::ALL {
+            let bytes = build(&format!("layers=1,dim={dim},heads=2,ffn=512,vocab=40"), 5, kind);
+            let file = Gguf::parse(&bytes).unwrap();
+            let stored = file.tensor("blk.0.attn_q.weight").unwrap().kind;
+            assert_eq!(stored == kind, kind.block_elements() <= fits, "{} {dim}", kind.name());
+            let all = file.tensors().iter().filter(|tensor| tensor.kind == kind).count();
+            assert!(all > 0 || !512u64.is_multiple_of(kind.block_elements()), "{}", kind.name());
+            assert_eq!(Model::from_gguf(&file).is_ok(), kind.keeps_ternary(), "{} {dim}", kind.name());
+        }
+    }
+}
+
+#[test]
 fn the_file_depends_on_the_seed_and_on_nothing_else() {
     let text = "layers=1,dim=256,heads=2,ffn=256";
     assert!(build(text, 1, TensorType::Tq2_0) == build(text, 1, TensorType::Tq2_0));

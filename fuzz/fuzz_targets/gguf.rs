@@ -8,6 +8,7 @@
 mod model {
     pub mod chat;
     pub mod config;
+    pub mod convert;
     pub mod error;
     pub mod file;
     pub mod gguf;
@@ -24,7 +25,8 @@ mod model {
 }
 
 use libfuzzer_sys::fuzz_target;
-use model::gguf::Gguf;
+use model::convert::{Conversion, Options};
+use model::gguf::{Gguf, TensorType};
 use model::llama::{Llama, LlamaModel, Wanted};
 use model::quant::Arithmetic;
 use model::tokenizer::Tokenizer;
@@ -45,6 +47,13 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(model) = LlamaModel::from_gguf(&file) {
         let llama = Llama::new(&model, Arithmetic::Ggml);
         let _ = llama.forward(&[0], &mut llama.cache(), Wanted::Last, &mut ());
+    }
+    for (kind, ternarise) in [(TensorType::Q8_0, false), (TensorType::Q4K, false), (TensorType::Tq1_0, true), (TensorType::I2S, false)] {
+        let Ok(conversion) = Conversion::plan(&file, Options { kind, ternarise }, &|_| {}) else { continue };
+        let mut out = Vec::new();
+        if conversion.write(&mut out, &|_| {}).is_ok() {
+            assert_eq!(Gguf::parse(&out).map(|file| file.tensors().len()).ok(), Some(file.tensors().len()));
+        }
     }
     if let Ok(tokenizer) = Tokenizer::from_gguf(&file) {
         let ids = tokenizer.encode("Once upon a time\u{1F999}").unwrap_or_default();

@@ -23,7 +23,7 @@ pub struct ModelFile {
 #[derive(Debug)]
 enum Content {
     Gguf(GgufFile),
-    Import { import: Import, maps: Vec<SharedBytes> },
+    Import { import: Import, maps: Vec<SharedBytes>, paths: Vec<PathBuf> },
 }
 
 impl ModelFile {
@@ -55,7 +55,7 @@ impl ModelFile {
             let (tokenizer, warnings) = llama2c_tokenizer(path, bytes);
             let mut import = llama2c::import(bytes, tokenizer.as_ref())?;
             import.warnings.extend(warnings);
-            Content::Import { import, maps: vec![file] }
+            Content::Import { import, maps: vec![file], paths: vec![path.to_owned()] }
         } else {
             Content::Gguf(GgufFile::open(path)?)
         };
@@ -72,7 +72,7 @@ impl ModelFile {
         // What was packed or permuted has been copied: a fresh map holds no page of it.
         maps = map_all()?;
         import.warnings.extend(found.warnings);
-        Ok(Self { content: Content::Import { import, maps }, path: path.to_owned() })
+        Ok(Self { content: Content::Import { import, maps, paths: found.files }, path: path.to_owned() })
     }
 
     /// Reads the directory.
@@ -82,7 +82,7 @@ impl ModelFile {
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
         match &self.content {
             Content::Gguf(file) => file.parse(),
-            Content::Import { import, maps } => {
+            Content::Import { import, maps, .. } => {
                 let file = import.directory(&maps.iter().map(SharedBytes::bytes).collect::<Vec<_>>())?;
                 Ok(file.owned_by(maps.iter().chain(import.owned())))
             }
@@ -125,7 +125,7 @@ impl ModelFile {
     pub fn paths(&self) -> Vec<PathBuf> {
         match &self.content {
             Content::Gguf(file) => file.paths(),
-            Content::Import { .. } => vec![self.path.clone()],
+            Content::Import { paths, .. } => paths.clone(),
         }
     }
 

@@ -151,6 +151,15 @@ fn put_f16(out: &mut [u8], value: f32) -> (f32, bool) {
     (rounded.to_f32(), rounded.is_finite())
 }
 
+/// The nearest integer, a half away from 0; as `f32::round`, which is a call where the machine has no instruction for it. For codes of 8 bits:
+/// numbers beyond them (the steps of a scale that f16 has no place for are infinite) give one that is cut.
+fn round(x: f32) -> i32 {
+    let x = x.clamp(-255.0, 255.0);
+    let whole = x as i32;
+    let rest = x - whole as f32;
+    whole + i32::from(rest >= 0.5) - i32::from(rest <= -0.5)
+}
+
 /// `1 / x`, and 0 for 0.
 fn inverse(x: f32) -> f32 {
     if x == 0.0 { 0.0 } else { 1.0 / x }

@@ -1,7 +1,7 @@
 //! Blocks of 32 from numbers: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. In: 32 finite values. Out: the block, and whether its scale (and offset) fit f16.
 //! The layouts are those that `codes.rs` reads. Codes are taken with the scale in f32; only the scale that is stored is rounded.
 
-use super::{inverse, largest, put_f16};
+use super::{inverse, largest, put_f16, round};
 
 /// Scale: the element of largest magnitude becomes code -8.
 pub(super) fn q4_0(x: &[f32; 32], out: &mut [u8]) -> bool {
@@ -38,7 +38,7 @@ pub(super) fn q8_0(x: &[f32; 32], out: &mut [u8]) -> bool {
     let scale = largest(x).1.abs() / 127.0;
     let steps = inverse(scale);
     for (code, x) in out[2..].iter_mut().zip(x) {
-        *code = (x * steps).round() as i8 as u8;
+        *code = round(x * steps) as u8;
     }
     put_f16(out, scale).1
 }

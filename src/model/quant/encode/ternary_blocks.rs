@@ -3,7 +3,7 @@
 
 use half::f16;
 
-use super::{inverse, largest};
+use super::{inverse, largest, round};
 use crate::model::gguf::blocks::{TRITS_A_BLOCK, to_i2_s, to_tq1_0, to_tq2_0};
 
 pub(super) fn tq1_0(x: &[f32; TRITS_A_BLOCK], out: &mut [u8]) -> bool {
@@ -28,5 +28,5 @@ fn rounded(x: &[f32; TRITS_A_BLOCK]) -> ([i8; TRITS_A_BLOCK], f16) {
     let scale = largest(x).1.abs();
     let steps = inverse(scale);
     // The inverse of a scale below f32's normal range is infinite.
-    (x.map(|x| ((x * steps).round() as i8).clamp(-1, 1)), f16::from_f32(scale))
+    (x.map(|x| round(x * steps).clamp(-1, 1) as i8), f16::from_f32(scale))
 }
