@@ -11,6 +11,7 @@ use support::parts::Parts;
 use tritforge::diff::graph::Evaluator;
 use tritforge::diff::{Comparison, Settings, diff};
 use tritforge::model::gguf::{Gguf, GgufWriter, Metadata, TensorType};
+use tritforge::model::judge::Stage;
 use tritforge::model::synth::{Synth, parse_shape};
 use tritforge::model::{LlamaModel, Model};
 use tritforge::trace::{Loaded, Runner, Trace};
@@ -202,6 +203,49 @@ fn faults_of_the_path_are_each_named_and_nothing_else() {
     assert_named("no bias", &file, &plain(Kind::Llama, &file, Fault::NoBias), "blk.0.q", "missing bias", "attn_q.bias");
 }
 
+/// A trace that shows the residual stream alone is enough: the stages between are computed under each suspect. Other pairs and rows of both q and k
+/// permuted give the same scores, so nothing behind them can tell the one from the other, and both are named.
+#[test]
+fn faults_are_named_from_the_layers_outputs_alone() {
+    let cases = [
+        (Fault::OtherPairs, "RoPE turns other pairs"),
+        (Fault::Theta(500_000.0), "wrong theta"),
+        (Fault::NoRope, "missing RoPE"),
+        (Fault::ModuloKv, "wrong KV head mapping"),
+        (Fault::NoMask, "missing causal mask"),
+        (Fault::NoAttentionScale, "missing scale"),
+        (Fault::OtherActivation, "other activation"),
+        (Fault::ActivationOfUp, "exchanged gate and up"),
+        (Fault::Epsilon(1e-3), "wrong epsilon"),
+        (Fault::NoNormWeight, "missing norm weight"),
+        (Fault::DoubledNormWeight, "doubled norm weight"),
+        (Fault::NoResidual, "missing residual connection"),
+    ];
+    for kind in [Kind::Ternary, Kind::Llama] {
+        for sizes in [RECTANGLES, SQUARES] {
+            let file = file_of(kind, sizes);
+            let named = |mut other: Trace, name: &str, case: &str| {
+                let hidden: Vec<_> =
+                    other.iter().map(|(place, _)| place).filter(|p| p.stage.in_layer() && p.stage != Stage::LOut).collect();
+                hidden.into_iter().for_each(|place| drop(other.remove(place)));
+                let found = compared(&file, &other, false);
+                assert_eq!(found.first_parting.as_deref(), Some("blk.0.l_out"), "{case}");
+                let names: Vec<&str> = found.diagnoses[0].findings.iter().map(|f| f.name).collect();
+                let same = ["RoPE turns other pairs", "permuted rows of a weight"];
+                let also = |other: &&str| *other == name || same.contains(&name) && same.contains(other);
+                assert!(names.contains(&name) && names.iter().all(|n| also(&n)), "{case}: {:#?}", found.diagnoses);
+            };
+            for (fault, name) in cases {
+                named(plain(kind, &file, fault), name, &format!("{kind:?} {sizes:?} {fault:?}"));
+            }
+            for weight in ["attn_k", "attn_output", "ffn_down"] {
+                let other = own(&changed(&file, &format!("blk.0.{weight}.weight"), transposed));
+                named(other, "transposed weight", &format!("{kind:?} {sizes:?} {weight}"));
+            }
+        }
+    }
+}
+
 /// The tensor's numbers, F32.
 fn numbers(parts: &Parts, name: &str) -> (Vec<u64>, Vec<f32>) {
     let tensor = parts.tensors.iter().find(|t| t.name == name).unwrap();
@@ -253,6 +297,26 @@ fn a_transposed_weight_is_named_wherever_it_stands_also_in_squares() {
             assert_named(&format!("{kind:?} {sizes:?}, all"), &file, &own(&all), "blk.0.q", "transposed weight", "attn_q");
             let found = compared(&file, &own(&all), true).diagnoses.len();
             assert_eq!(found, 14, "every weight of both layers is named");
+        }
+    }
+}
+
+/// Hugging Face's file holds rows of q and k in another order than GGUF: exchanged there, a weight is no transposition of the one here.
+#[test]
+fn a_weight_transposed_in_hugging_faces_order_is_named() {
+    for sizes in [RECTANGLES, SQUARES] {
+        let (file, half) = (llama_file(sizes), sizes[3] / 2);
+        for (weight, stage) in [("attn_q", "q"), ("attn_k", "k")] {
+            let other = changed(&file, &format!("blk.0.{weight}.weight"), |values, rows, cols| {
+                let head = |r: usize| r / (2 * half) * 2 * half;
+                let take = |from: &[f32], order: &dyn Fn(usize) -> usize| -> Vec<f32> {
+                    (0..rows).flat_map(|r| from[(head(r) + order(r % (2 * half))) * cols..][..cols].to_vec()).collect()
+                };
+                let theirs = take(values, &|i| i % half * 2 + i / half);
+                take(&transposed(&theirs, rows, cols), &|i| i / 2 + i % 2 * half)
+            });
+            let case = format!("{sizes:?} {weight}");
+            assert_named(&case, &file, &own(&other), &format!("blk.0.{stage}"), "transposed weight", "in Hugging Face's order");
         }
     }
 }

@@ -112,7 +112,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     if let Some(path) = args.plot.as_ref().filter(|path| path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg"))) {
         bail!("--plot {}: expected a name that ends in .svg, the only kind that is drawn; give one", path.display());
     }
-    let (a, b) = (side(&args.a)?, side(&args.b)?);
+    let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);
+    if let (Side::File(_), Side::Ours(_)) = (&a, &b) {
+        // The model's stages are fed what B had: that must be the side from outside.
+        if args.model_b.is_some() {
+            bail!("--model-b: expected a path of ours as A, found a trace file; give the file as B, or the path's model as --model");
+        }
+        std::mem::swap(&mut a, &mut b);
+        eprintln!("note: a is {} and b is {}, so that the stages are fed what the file holds", args.b, args.a);
+    }
     let Some(model) = &args.model else {
         let (Side::File(a), Side::File(b)) = (a, b) else {
             bail!("--model: expected the model's file for a path of ours, found none; give it")
@@ -128,13 +136,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let mut loaded = Loaded::new(model, &parsed, mapped.parts())?;
     let ids = agree(args.pass.ids(&parsed)?, [&a, &b])?;
     let config = args.pass.config.as_deref();
-    // The model's own stages stand on A's side; where A is a file and B a path of ours, on B's graph.
-    let graph_of = match (&a, &b) {
-        (Side::File(_), Side::Ours(runner)) if args.model_b.is_none() => *runner,
-        _ => runner_of(&a),
-    };
+    let graph_of = runner_of(&a);
     loaded.load(graph_of)?;
-    loaded.load(runner_of(&a))?;
     let other = args.model_b.as_deref().map(ModelFile::open).transpose()?;
     let other_parsed = other.as_ref().map(ModelFile::parse).transpose()?;
     let mut other_loaded = match (&args.model_b, &other, &other_parsed) {

@@ -98,7 +98,14 @@ pub struct Evaluator<'m> {
 impl<'m> Evaluator<'m> {
     /// Of a model.
     pub fn new(graph: Graph<'m>) -> Self {
-        let parts = Part::ALL.map(|source| Use { source, transposed: false, order: HeadOrder::Stored, scale_power: 1, bias: true });
+        let parts = Part::ALL.map(|source| Use {
+            source,
+            transposed: false,
+            transposed_in: HeadOrder::Stored,
+            order: HeadOrder::Stored,
+            scale_power: 1,
+            bias: true,
+        });
         let mut recipe = Recipe {
             parts,
             gains: [Gain::Power(1); 5],

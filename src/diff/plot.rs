@@ -13,6 +13,8 @@ const WHOLE: RGBColor = RGBColor(49, 92, 145);
 const STAGE: RGBColor = RGBColor(31, 145, 120);
 const TIES: RGBColor = RGBColor(200, 140, 20);
 const PARTS: RGBColor = RGBColor(190, 40, 50);
+/// Left edge of the legend.
+const LEGEND: i32 = 1180;
 /// What is drawn for 0.
 const LEAST: f64 = 1e-18;
 
@@ -47,7 +49,8 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
     let rows: Vec<&Row> = c.rows.iter().filter(|row| row.stats.is_some()).collect();
     let values = || rows.iter().flat_map(|row| [whole(row), stage(row)]).flatten().filter(|v| *v > 0.0 && v.is_finite());
     let t = &c.tolerances;
-    let marks = [t.whole, t.stage];
+    let of_whole = t.of_whole(c.tokens.len());
+    let marks = [of_whole, t.stage];
     let low = values().chain(marks).fold(f64::INFINITY, f64::min) / 5.0;
     let high = values().chain(marks).fold(0.0, f64::max) * 5.0;
     root.fill(&WHITE)?;
@@ -91,30 +94,28 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
     }
     let mut levels = vec![(t.stage, "tolerance of one stage", STAGE)];
     if !c.stage_by_stage {
-        levels.push((t.whole, "tolerance of whole runs", WHOLE));
+        levels.push((of_whole, "tolerance of whole runs", WHOLE));
     }
     for (level, name, ink) in levels {
         chart.draw_series(DashedLineSeries::new([(-0.5, level), (right, level)], 6, 5, ink.stroke_width(1)))?;
         let style = font(14, ink).pos(Pos::new(HPos::Right, VPos::Bottom));
-        chart.draw_series([Text::new(format!("{name} {level:e}"), (right, level * 1.1), style)])?;
+        chart.draw_series([Text::new(format!("{name} {level:.1e}"), (right, level * 1.1), style)])?;
     }
     let floor = |v: f64| if v > 0.0 { v.min(high) } else { low.max(LEAST) };
     let points = |get: fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {
         rows.iter().enumerate().filter_map(|(i, row)| Some((i as f64, floor(get(row)?)))).collect()
     };
+    // Name, colour, and the width of its line, 0 for a dot.
+    let mut legend: Vec<(&str, RGBColor, u32)> = Vec::new();
     let has_stages = rows.iter().any(|row| row.stage.is_some());
     if has_stages {
-        chart
-            .draw_series(LineSeries::new(points(stage), STAGE.stroke_width(1)))?
-            .label("one stage, from b's inputs")
-            .legend(|(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], STAGE.stroke_width(2)));
+        chart.draw_series(LineSeries::new(points(stage), STAGE.stroke_width(1)))?;
+        legend.push(("one stage, from b's inputs", STAGE, 1));
         chart.draw_series(points(stage).into_iter().map(|p| Circle::new(p, 2, STAGE.filled())))?;
     }
     if !c.stage_by_stage {
-        chart
-            .draw_series(LineSeries::new(points(whole), WHOLE.stroke_width(2)))?
-            .label("whole runs")
-            .legend(|(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], WHOLE.stroke_width(2)));
+        chart.draw_series(LineSeries::new(points(whole), WHOLE.stroke_width(2)))?;
+        legend.push(("whole runs", WHOLE, 2));
     }
     let marked = |kinds: &'static [Verdict]| -> Vec<(f64, f64)> {
         let marked = rows.iter().enumerate().filter(|(_, row)| kinds.contains(&row.verdict));
@@ -125,10 +126,8 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
     {
         let found = marked(kinds);
         if !found.is_empty() {
-            chart
-                .draw_series(found.into_iter().map(|p| Circle::new(p, 5, ink.filled())))?
-                .label(name)
-                .legend(move |(x, y)| Circle::new((x + 11, y), 5, ink.filled()));
+            chart.draw_series(found.into_iter().map(|p| Circle::new(p, 5, ink.filled())))?;
+            legend.push((name, ink, 0));
         }
     }
     if let Some(i) = c.first_parting.as_ref().and_then(|name| rows.iter().position(|row| row.tensor == *name)) {
@@ -138,15 +137,15 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
         let x = i as f64 + right * if left { -0.008 } else { 0.008 };
         chart.draw_series([Text::new(format!("first: {}", rows[i].tensor), (x, y * 1.15), style)])?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .legend_area_size(30)
-        .margin(12)
-        .border_style(SOFT)
-        .background_style(WHITE)
-        .label_font(font(15, INK))
-        .draw()?;
+    for (i, (name, ink, width)) in legend.into_iter().enumerate() {
+        let y = 22 + 17 * i as i32;
+        if width > 0 {
+            root.draw(&PathElement::new([(LEGEND, y), (LEGEND + 26, y)], ink.stroke_width(width)))?;
+        } else {
+            root.draw(&Circle::new((LEGEND + 13, y), 5, ink.filled()))?;
+        }
+        root.draw_text(name, &font(14, INK).pos(Pos::new(HPos::Left, VPos::Center)), (LEGEND + 36, y))?;
+    }
     root.present()?;
     Ok(())
 }

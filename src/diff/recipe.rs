@@ -56,6 +56,8 @@ pub struct Use {
     pub source: Part,
     /// Read with rows and columns exchanged: element (row, column) is taken from `column · rows + row` of what is stored.
     pub transposed: bool,
+    /// The order of each head's rows in the matrix that was read so; its outputs are put back into the stored one.
+    pub transposed_in: HeadOrder,
     /// Rows of each head in another order.
     pub order: HeadOrder,
     /// Its scale is multiplied this often: 1 as it must be, 0 forgotten, 2 twice.
@@ -128,6 +130,26 @@ pub struct Recipe {
     pub residual: bool,
     /// Factor of the embedding.
     pub embedding_scale: f64,
+}
+
+impl HeadOrder {
+    /// The order that undoes it.
+    pub fn inverse(self) -> Self {
+        match self {
+            Self::Stored => Self::Stored,
+            Self::Interleaved => Self::Halved,
+            Self::Halved => Self::Interleaved,
+        }
+    }
+
+    /// Which stored row of a head of `2 · half` rows stands at `i`.
+    pub fn stored_row(self, i: usize, half: usize) -> usize {
+        match self {
+            Self::Stored => i,
+            Self::Interleaved => i / 2 + i % 2 * half,
+            Self::Halved => i % half * 2 + i / half,
+        }
+    }
 }
 
 impl Recipe {

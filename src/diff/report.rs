@@ -58,12 +58,13 @@ fn write(out: &mut String, c: &Comparison, all: bool) -> std::fmt::Result {
     }
     let t = &c.tolerances;
     let how = if c.stage_by_stage { "each stage from b's inputs" } else { "whole runs" };
-    let tolerance = if c.stage_by_stage { t.stage } else { t.whole };
+    let whole = if c.stage_by_stage { String::new() } else { format!("{:e} in all, ", t.whole) };
     writeln!(
         out,
-        "{} tokens, {how}, tolerance {tolerance:e} of max(|a|, |b|, RMS of a); of one stage {:e}; measured\n",
+        "{} tokens, {how}; tolerance of max(|a|, |b|, RMS of a): {whole}{:e} a stage, {:e} more a position; measured\n",
         c.tokens.len(),
-        t.stage
+        t.stage,
+        t.a_position
     )?;
     writeln!(
         out,
@@ -122,7 +123,7 @@ fn row(out: &mut String, row: &Row) -> std::fmt::Result {
 
 /// Where an element parts.
 fn element(s: &Stats) -> String {
-    let Some(first) = &s.first else { return String::new() };
+    let Some(first) = &s.first else { return "by its stage alone".into() };
     let worst = s.worst.as_ref().map_or(String::new(), |w| format!("; worst at {}: {} and {}", w.place, w.values[0], w.values[1]));
     format!("first at {}: {} and {}{worst}", first.place, first.values[0], first.values[1])
 }

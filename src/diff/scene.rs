@@ -170,7 +170,7 @@ impl<'s, 'm> Scene<'s, 'm> {
         }
         best_of_each.sort_by(|a, b| a.after.total_cmp(&b.after));
         let best = best_of_each.first().map_or(f64::INFINITY, |f| f.after);
-        let named = |f: &&Finding| f.after <= before * LEFT_AT_MOST && f.after <= best * BESIDE_BEST + NOTHING;
+        let named = |f: &&Finding| before > NOTHING && f.after <= before * LEFT_AT_MOST && f.after <= best * BESIDE_BEST + NOTHING;
         let mut findings: Vec<Finding> = best_of_each.iter().filter(named).cloned().collect();
         if findings.is_empty() {
             findings.extend(self.constant_factor(before));
@@ -192,6 +192,6 @@ impl<'s, 'm> Scene<'s, 'm> {
         let scaled = Tensor { values: own.values.iter().map(|v| v * factor).collect(), ..own.clone() };
         let after = remainder(self.place, &scaled, wanted);
         let what = format!("everything times {factor:.6}");
-        (after <= before * LEFT_AT_MOST).then_some(Finding { name: "a constant factor", what, before, after })
+        (before > NOTHING && after <= before * LEFT_AT_MOST).then_some(Finding { name: "a constant factor", what, before, after })
     }
 }

@@ -128,7 +128,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                 let part = [Part::Q, Part::K, Part::V][place.stage as usize - Q as usize];
                 let x = self.normed(layer, attn_in)?;
                 let y = self.linear(part, layer, &x)?;
-                let y = self.ordered(part, y);
+                let y = tensor(y.shape.clone(), self.ordered(self.recipe.parts[part as usize].order, &y.values));
                 let count = if part == Part::Q { heads } else { kv_heads };
                 (y.width() == count * head_dim).then(|| tensor(vec![y.shape[0], count, head_dim], y.values))
             }
@@ -237,7 +237,14 @@ impl<'e, 'm> Pass<'e, 'm> {
         }
         let mut y = match (layered.weight, self.arithmetic) {
             (Weight::Stored(matrix), Some(arithmetic)) if !r#use.transposed => stored_product(&matrix, x, arithmetic),
-            (weight, _) if r#use.transposed => transposed_product(weight, x),
+            (weight, _) if r#use.transposed => {
+                let size = self.evaluator.shape.head_dim;
+                let in_head = |row: usize| match r#use.transposed_in {
+                    HeadOrder::Stored => row,
+                    order => row / size * size + order.stored_row(row % size, size / 2),
+                };
+                self.ordered(r#use.transposed_in.inverse(), &transposed_product(weight, x, in_head))
+            }
             (weight, _) => product(weight, x),
         };
         if let Some(scale) = layered.scale {
@@ -250,17 +257,14 @@ impl<'e, 'm> Pass<'e, 'm> {
         Some(tensor(vec![x.shape[0], rows], y))
     }
 
-    /// Rows of each head in the order that the recipe says.
-    fn ordered(&self, part: Part, y: Tensor) -> Tensor {
+    /// Rows of each head in another order.
+    fn ordered(&self, order: HeadOrder, values: &[f64]) -> Vec<f64> {
+        if order == HeadOrder::Stored {
+            return values.to_vec();
+        }
         let half = self.evaluator.shape.head_dim / 2;
-        let from = |i: usize| match self.recipe.parts[part as usize].order {
-            HeadOrder::Stored => i,
-            HeadOrder::Interleaved => i / 2 + i % 2 * half,
-            HeadOrder::Halved => i % half * 2 + i / half,
-        };
-        let heads = y.values.chunks_exact(2 * half);
-        let values = heads.flat_map(|head| (0..2 * half).map(move |i| head[from(i)])).collect();
-        tensor(y.shape, values)
+        let heads = values.chunks_exact(2 * half);
+        heads.flat_map(|head| (0..2 * half).map(move |i| head[order.stored_row(i, half)])).collect()
     }
 
     /// Turns the pairs of every head.
@@ -374,7 +378,7 @@ impl<'e, 'm> Pass<'e, 'm> {
             let narrow: Vec<f32> = chances.iter().map(|&v| v as f32).collect();
             let mut sum = vec![0.0; row.len()];
             for (expert, weight) in choose(&narrow, used) {
-                let part = |all: &[Matrix<'m>], x: &Tensor| product(Weight::Stored(all[expert]), x);
+                let part = |all: &Matrix<'m>, x: &Tensor| product(Weight::Stored(all.part(expert, count)), x);
                 let (gate, up) = (part(gate, &one), part(up, &one));
                 let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| stages::activate(self.recipe.activation, g, u)).collect();
                 let out = part(down, &tensor(vec![1, act.len()], act));
@@ -424,13 +428,13 @@ fn product(weight: Weight<'_>, x: &Tensor) -> Vec<f64> {
     (0..tokens).flat_map(|token| by_output.iter().map(move |outputs| outputs[token])).collect()
 }
 
-/// The same with the stored numbers read column by column.
-fn transposed_product(weight: Weight<'_>, x: &Tensor) -> Vec<f64> {
+/// The same with the stored numbers read column by column, after `order` has said which row stands where.
+fn transposed_product(weight: Weight<'_>, x: &Tensor, order: impl Fn(usize) -> usize) -> Vec<f64> {
     let (rows, cols) = weight.sizes();
     let mut out = vec![0.0; x.shape[0] * rows];
     let mut values = Vec::new();
     for stored in 0..rows {
-        weight.row(stored, &mut values);
+        weight.row(order(stored), &mut values);
         for (token, x) in x.rows().enumerate() {
             for (i, value) in values.iter().enumerate() {
                 let at = stored * cols + i;

@@ -122,7 +122,7 @@ pub const SUSPECTS: &[Suspect] = &[
         stages: &[Stage::FfnGate, Stage::FfnUp, Stage::FfnAct],
         tries: |s| {
             let parts = s.touched.parts.contains(&Part::Gate) || s.touched.parts.contains(&Part::Up);
-            let act = s.touched.stages.contains(&Stage::FfnAct) && !parts;
+            let act = s.touched.stages.contains(&Stage::FfnAct);
             [
                 parts.then(|| s.replaced("each weight stands in the other's place", |r| r.exchange(Part::Gate, Part::Up))),
                 act.then(|| s.with("the activation is up's", |r| r.gate_is_up = true)),
@@ -194,15 +194,22 @@ pub const SUSPECTS: &[Suspect] = &[
 ];
 
 fn transposed(s: &Scene<'_, '_>) -> Vec<Try> {
-    let parts = s.touched.parts.iter().copied().filter(|part| ![Part::TokenEmbd, Part::Output].contains(part));
-    s.each(
-        parts,
-        |r, part| r.part(part).transposed = true,
-        |part| {
-            let (rows, cols) = s.sizes(part);
-            format!("{}.weight {rows} x {cols}, rows and columns exchanged", part.name())
-        },
-    )
+    let parts: Vec<Part> = s.touched.parts.iter().copied().filter(|part| ![Part::TokenEmbd, Part::Output].contains(part)).collect();
+    let text = |part: Part| {
+        let (rows, cols) = s.sizes(part);
+        format!("{}.weight {rows} x {cols}, rows and columns exchanged", part.name())
+    };
+    let mut tries = s.each(parts.iter().copied(), |r, part| r.part(part).transposed = true, text);
+    if s.recipe().pairs == Pairs::Interleaved {
+        // What stands in Hugging Face's order was exchanged there, and its outputs are put into GGUF's.
+        let rotated = parts.into_iter().filter(|part| [Part::Q, Part::K].contains(part));
+        let change = |r: &mut Recipe, part| {
+            let used = r.part(part);
+            (used.transposed, used.transposed_in) = (true, HeadOrder::Halved);
+        };
+        tries.extend(s.each(rotated, change, |part| format!("{} in Hugging Face's order of rows", text(part))));
+    }
+    tries
 }
 
 fn vocabulary(s: &Scene<'_, '_>) -> Vec<Try> {

@@ -1,0 +1,143 @@
+//! `tritforge trace` and `tritforge diff` as people run them: verdicts, exit codes, files, refusals.
+
+mod support;
+
+use std::process::Output;
+
+use support::parts::Parts;
+use support::program::{Folder, refusal, stderr, tritforge};
+use tritforge::model::gguf::TensorType;
+
+const MODEL: &str = "models/stories3m.tq2_0.gguf";
+
+fn run(args: &[&str]) -> Output {
+    tritforge().args(args).output().unwrap()
+}
+
+/// Standard output and exit code of `diff`.
+fn diff(args: &[&str]) -> (String, Option<i32>) {
+    let out = run(&[&["diff"], args].concat());
+    assert!(out.status.code().is_some_and(|code| code < 2), "{args:?}: {}", stderr(&out));
+    (String::from_utf8(out.stdout).unwrap(), out.status.code())
+}
+
+fn trace(path: &str, out: &str, more: &[&str]) {
+    let done = run(&[&["trace", "--path", path, "--out", out], more].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+}
+
+/// The first story as far as the model's context goes.
+fn story() -> String {
+    let text = std::fs::read_to_string(support::embedded("own-stories.txt")).unwrap();
+    text.chars().take(480).collect()
+}
+
+#[test]
+fn an_execution_is_equal_to_itself_and_to_its_own_trace() {
+    let folder = Folder::new("diff-itself");
+    let file = folder.file("float.safetensors");
+    let pass = ["--model", MODEL, "--tokens", "1,403,407,261"];
+    trace("float", &file, &pass);
+    for sides in [["float", "float"], ["float", file.as_str()], [file.as_str(), "f64"], ["integer", "integer"]] {
+        let (said, code) = diff(&[&sides[..], &pass].concat());
+        assert!(said.contains("EQUAL within the tolerance: ") && code == Some(0), "{sides:?}: {said}");
+    }
+    // Two files need no model.
+    let (said, code) = diff(&[&file, &file]);
+    assert!(said.contains("EQUAL within the tolerance: 95 tensors (0 only on one side)") && code == Some(0), "{said}");
+}
+
+#[test]
+fn the_judge_in_f32_parts_from_f64_by_int8_ties_alone() {
+    let folder = Folder::new("diff-ties");
+    let (json, plot) = (folder.file("ties.json"), folder.file("ties.svg"));
+    let story = story();
+    let args = ["float", "f32", "--model", MODEL, "--prompt", &story];
+    let (said, code) = diff(&[&args[..], &["--json", &json, "--plot", &plot]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("PARTS ONLY BY INT8 TIES") && said.contains("1 single steps at a tie"), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!(json["only_ties"], true);
+    assert!(json["first_parting"].is_null() && json["diagnoses"].as_array().unwrap().is_empty());
+    assert!(json["rows"][1]["stage"]["max_relative"].as_f64().unwrap() < 1e-5);
+    assert!(std::fs::read_to_string(plot).unwrap().starts_with("<svg"));
+    assert_eq!(diff(&[&args[..], &["--allow-ties"]].concat()).1, Some(0));
+    let (said, _) = diff(&[&args[..], &["--stage-by-stage"]].concat());
+    assert!(said.contains("PARTS ONLY BY INT8 TIES") || said.contains("EQUAL"), "{said}");
+}
+
+#[test]
+fn the_cycle_model_is_equal_to_the_integer_reference_also_from_the_judges_inputs() {
+    let args = ["--model", MODEL, "--config", "configs/small.toml", "--tokens", "1,403,407,261,378,20,33,9,11,60"];
+    let (said, code) = diff(&[&["integer", "sim"][..], &args].concat());
+    assert!(said.contains("EQUAL within the tolerance: 35 tensors (44 only on one side)") && code == Some(0), "{said}");
+    let (sim, _) = diff(&[&["sim", "float", "--stage-by-stage", "--all"][..], &args].concat());
+    let (integer, _) = diff(&[&["integer", "float", "--stage-by-stage", "--all"][..], &args].concat());
+    let residuals = |said: &str| said.lines().filter(|line| line.contains(".attn_resid ")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(residuals(&sim), residuals(&integer));
+    assert_eq!(residuals(&sim).len(), 4);
+    assert!(!sim.contains("PARTS at") && !integer.contains("PARTS at"), "{integer}");
+}
+
+#[test]
+fn a_spoilt_copy_of_the_model_is_told_from_it_with_its_fault() {
+    let folder = Folder::new("diff-copy");
+    let copy = folder.file("copy.gguf");
+    let parts = Parts::read(&std::fs::read(support::embedded("stories3m.tq2_0.gguf")).unwrap());
+    let gain = parts.tensors.iter().find(|t| t.name == "blk.2.ffn_norm.weight").unwrap();
+    assert_eq!(gain.kind, TensorType::F32);
+    let (sizes, ones) = (gain.sizes.clone(), 1f32.to_le_bytes().repeat(gain.sizes[0] as usize));
+    std::fs::write(&copy, parts.store("blk.2.ffn_norm.weight", TensorType::F32, &sizes, ones).write()).unwrap();
+    let args = ["float", "float", "--model", MODEL, "--model-b", &copy, "--tokens", "1,403,407"];
+    let (said, code) = diff(&args);
+    assert_eq!(code, Some(1));
+    for expected in [
+        "the models' files differ: ",
+        "PARTS at blk.2.ffn_norm, first at token 0, element 0: ",
+        "diagnosis: missing norm weight: ffn_norm: not multiplied [blk.2.ffn_norm: error ",
+    ] {
+        assert!(said.contains(expected), "expected {expected:?} in {said}");
+    }
+    assert!(said.contains("carried on") && said.matches("diagnosis").count() == 1, "{said}");
+}
+
+#[test]
+fn wrong_use_gives_one_message_and_exit_code_2() {
+    let folder = Folder::new("diff-wrong");
+    let file = folder.file("a.safetensors");
+    trace("f32", &file, &["--model", MODEL, "--tokens", "1,2,3"]);
+    let other = folder.file("b.safetensors");
+    std::fs::write(&other, "no trace").unwrap();
+    let text = folder.file("plot.png");
+    let model = ["--model", MODEL, "--tokens", "1,2,3"];
+    let cases: Vec<(Vec<&str>, &str)> = vec![
+        (vec!["float", "flaot"], "'flaot': expected a path of ours (float, judge, "),
+        (vec!["float", "f32"], "--model: expected the model's file for a path of ours"),
+        (vec!["float", &other, "--model", MODEL], "file: expected a safetensors file, found"),
+        (vec!["float", "f32", "--model", MODEL], "expected --prompt or --tokens, found neither"),
+        (
+            [vec!["float", &file], vec!["--model", MODEL, "--tokens", "1,2"]].concat(),
+            "tokens: expected the same on both sides, found [1, 2] of",
+        ),
+        ([vec!["float", "ggml"], model.to_vec()].concat(), "path 'ggml': expected llama or bitnet, found 'bitnet-b1.58'"),
+        ([vec!["float", "sim"], model.to_vec()].concat(), "path 'sim': expected --config FILE"),
+        ([vec!["float", "f32", "--tolerance=-1"], model.to_vec()].concat(), "--tolerance: expected a number, 0 or more, found -1"),
+        ([vec!["float", "f32", "--tolerance", "nan"], model.to_vec()].concat(), "--tolerance: expected a number, 0 or more, found NaN"),
+        ([vec!["float", "f32", "--plot", &text], model.to_vec()].concat(), "expected a name that ends in .svg"),
+        (vec![&file, &file, "--stage-by-stage"], "--stage-by-stage: expected --model"),
+        (vec!["float", "f32", "--model", MODEL, "--tokens", "1,2,600"], "token id: expected below the vocabulary's 512, found 600"),
+    ];
+    for (args, expected) in cases {
+        let mut command = tritforge();
+        command.arg("diff").args(&args);
+        let said = refusal(command);
+        assert!(said.contains(expected), "{args:?}: expected {expected:?}, said {said:?}");
+    }
+}
+
+#[test]
+fn a_tolerance_decides_what_is_equal() {
+    let args = ["float", "f32", "--model", MODEL, "--tokens", "1,403,407,261"];
+    assert_eq!(diff(&[&args[..], &["--tolerance", "1e-9"]].concat()).1, Some(1));
+    assert_eq!(diff(&[&args[..], &["--tolerance", "0.9"]].concat()).1, Some(0));
+}
