@@ -4,6 +4,7 @@
     python3 -m venv V && V/bin/pip install gguf==0.19 libgguf==0.2.2
     V/bin/python scripts/llama-models.py kquants stories260K.gguf OUT   # OUT/stories260K-256.TYPE.gguf, every 2-D weight of TYPE
     V/bin/python scripts/llama-models.py bitnet models/stories3m.tq1_0.gguf OUT/bitnet.tq1_0.gguf
+    V/bin/python scripts/llama-models.py longrope stories260K.gguf OUT  # OUT/stories260K-longrope-64.gguf and -4096
 
 kquants: the K types need rows of 256, so the dimension is padded with zeros from 64 to 256, the feed-forward network from 172
 to 256, heads from 8/4 to 32/16 of the same size. That is exact: the mean square becomes a quarter, so norm weights are halved
@@ -71,6 +72,22 @@ def bitnet(source, path):
     write(writer)
 
 
+def longrope(source, folder):
+    """Divisors of the angles for contexts beyond the original one (64) and up to it (4096): the file's own context is 2048."""
+    for original in (64, 4096):
+        reader = GGUFReader(source)
+        writer = GGUFWriter(Path(folder) / f"stories260K-longrope-{original}.gguf", "llama")
+        copy_metadata(reader, writer, {})
+        writer.add_string("llama.rope.scaling.type", "longrope")
+        writer.add_uint32("llama.rope.scaling.original_context_length", original)
+        writer.add_float32("llama.rope.scaling.attn_factor", 1.25)
+        for tensor in reader.tensors:
+            writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
+        writer.add_tensor("rope_factors_long.weight", np.array([1.0, 1.75, 2.5, 3.25], dtype=np.float32))
+        writer.add_tensor("rope_factors_short.weight", np.array([1.5, 1.0, 1.0, 2.0], dtype=np.float32))
+        write(writer)
+
+
 def write(writer):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -79,4 +96,4 @@ def write(writer):
 
 
 if __name__ == "__main__":
-    {"kquants": kquants, "bitnet": bitnet}[sys.argv[1]](sys.argv[2], sys.argv[3])
+    {"kquants": kquants, "bitnet": bitnet, "longrope": longrope}[sys.argv[1]](sys.argv[2], sys.argv[3])

@@ -243,6 +243,17 @@ fn timeline_and_gantt_are_written() {
 }
 
 #[test]
+fn a_model_as_hugging_face_publishes_it_is_simulated_by_ids_without_a_tokenizer() {
+    for config in ["configs/small.toml", "configs/kv260.toml"] {
+        let model = ["--model", "tests/golden/hf/bitnet-packed", "--config", config];
+        let done = tritforge().arg("sim").args(model).args(["--tokens", "1,5,9", "--decode", "2"]).output().unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        assert!(done.status.success() && said.contains("equal the integer reference bit for bit"), "{config}: {said}");
+        assert!(said.contains("the model has no tokenizer that can be used): [1, 5, 9"), "{config}: {said}");
+    }
+}
+
+#[test]
 fn wrong_input_gives_one_message_and_exit_code_2() {
     let folder = Folder::new("refused");
     let (lanes, unknown) = (folder.file("lanes.toml"), folder.file("unknown.toml"));

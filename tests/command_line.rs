@@ -91,3 +91,16 @@ fn an_output_that_cannot_be_written_exits_with_2_and_names_the_path() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(folder.files().len(), 0);
 }
+
+#[test]
+fn a_reader_that_closes_the_pipe_is_no_error_and_no_check_that_held() {
+    let mut child = program::tritforge()
+        .args(["inspect", "models/stories3m.tq1_0.gguf"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(141), ""));
+}

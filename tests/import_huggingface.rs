@@ -335,6 +335,17 @@ fn any_file_of_a_model_opens_all_of_it_and_its_tokenizer() {
         assert_eq!(tokenizer.encode("the cat").unwrap(), [30, 5, 3, 22]);
         assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.chat_template()), (Some(1), Some(2), Some("{{ messages[0].content }}")));
     }
+    // The same from a model without tokenizer that is given one.
+    let said = |arguments: &[&str], model: &Path| {
+        let out =
+            tritforge().args(["run", "--greedy", "--ids", "--predict", "6"]).args(arguments).arg("--model").arg(model).output().unwrap();
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let ids = said(&["--tokens", "30,5,3,22"], &folder.0);
+    assert_eq!(said(&["--prompt", "the cat"], &folder.0), ids);
+    let given = folder.file("tokenizer.json");
+    assert_eq!(said(&["--prompt", "the cat", "--tokenizer", &given], &self::folder("llama-tied-yarn")), ids);
     std::fs::write(folder.0.join("tokenizer_config.json"), "{").unwrap();
     let file = ModelFile::open_silently(&folder.0).unwrap();
     assert_eq!(file.warnings().len(), 1);

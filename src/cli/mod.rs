@@ -42,6 +42,8 @@ pub enum Outcome {
 
 /// Exit code for wrong use and unusable input (clap uses the same).
 const WRONG_USE: u8 = 2;
+/// What a shell reports of a program that SIGPIPE ended.
+const PIPE_CLOSED: u8 = 141;
 
 /// Takes a trained ternary transformer to hardware.
 ///
@@ -96,11 +98,18 @@ fn check_failed(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<CheckFailed>() || cause.is::<RunError>())
 }
 
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(Outcome::Held) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        // Whoever reads has seen enough, as with `| head`: no error, but no check has held either.
+        Err(error) if broken_pipe(&error) => ExitCode::from(PIPE_CLOSED),
         Err(error) => {
             eprintln!("error: {error:#}");
             if check_failed(&error) { ExitCode::FAILURE } else { ExitCode::from(WRONG_USE) }

@@ -148,7 +148,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let target = Target::open(&args.model, &args.config)?;
     let tokens = match (&args.tokens, &args.prompt) {
         (Some(ids), _) => ids.clone(),
-        (None, Some(text)) => target.tokenizer.encode_with_bos(text)?,
+        (None, Some(text)) => target.tokenizer()?.encode_with_bos(text)?,
         (None, None) => bail!("prompt: give --prompt or --tokens"),
     };
     let layers = layer_range(args.layers.as_deref(), target.hw.shape.layers)?;
@@ -171,8 +171,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     write!(out, "{}", cycles::text(&sim.report)).context("cannot write to standard output")?;
     if !args.timing_only {
-        let text = target.tokenizer.decode(&work.tokens)?;
-        writeln!(out, "text (integer reference): {text}").context("cannot write to standard output")?;
+        let said = match target.tokenizer() {
+            Ok(tokenizer) => format!("text (integer reference): {}", tokenizer.decode(&work.tokens)?),
+            Err(_) => format!("ids (integer reference; the model has no tokenizer that can be used): {:?}", work.tokens),
+        };
+        writeln!(out, "{said}").context("cannot write to standard output")?;
     }
     if let Some(path) = &args.timeline {
         output::write_file(path, &serde_json::to_vec(&timeline_of(&sim))?)?;

@@ -9,13 +9,13 @@ use tritforge_spec::image::Image;
 use tritforge_spec::reference::{AttnParams, IntModel};
 
 use super::quantise::{attn_shape, compile_model};
-use crate::model::{Model, ModelFile, Tokenizer};
+use crate::model::{Model, ModelError, ModelFile, Tokenizer};
 
 /// A model compiled for a configuration.
 pub struct Target {
     pub hw: Hw,
     pub int: IntModel,
-    pub tokenizer: Tokenizer,
+    tokenizer: Result<Tokenizer, ModelError>,
     /// Hash of the model's files.
     pub model_hash: u64,
 }
@@ -39,10 +39,18 @@ impl Target {
     pub fn with_config(path: &Path, config: AccelConfig) -> anyhow::Result<Self> {
         let file = ModelFile::open(path)?;
         let parsed = file.parse()?;
-        let (model, tokenizer) = (Model::from_gguf(&parsed)?, Tokenizer::from_gguf(&parsed)?);
+        let (model, tokenizer) = (Model::from_gguf(&parsed)?, Tokenizer::from_gguf(&parsed));
         let hw = Hw::new(config, attn_shape(&model.shape)?)?;
-        let int = compile_model(&model, Some(&tokenizer), hw.config.kv_bits)?;
+        let int = compile_model(&model, tokenizer.as_ref().ok(), hw.config.kv_bits)?;
         Ok(Target { hw, int, tokenizer, model_hash: tritforge_spec::image::model_hash(&file.parts()) })
+    }
+
+    /// The model's tokenizer: hardware and ids do without one.
+    ///
+    /// # Errors
+    /// The file has none that can be used.
+    pub fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
+        self.tokenizer.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     /// The memory image.

@@ -13,6 +13,7 @@ use tritforge_spec::reference::{IntModel, KvCache, Reference, Saturations};
 
 use super::Target;
 use crate::CheckFailed;
+use crate::model::Tokenizer;
 
 /// Layers that run, at most.
 const LAYERS: usize = 2;
@@ -59,7 +60,7 @@ fn vector_bytes(hw: &Hw, values: &[i32]) -> Vec<u8> {
 /// The cycle model reported an error, or a result that is not the integer reference's.
 pub fn vectors(target: &Target, image: &Image) -> anyhow::Result<Vectors> {
     let (hw, model, layout) = (&target.hw, &target.int, &image.layout);
-    let bos = target.tokenizer.bos().unwrap_or(0);
+    let bos = target.tokenizer().ok().and_then(Tokenizer::bos).unwrap_or(0);
     let ids: Vec<u32> = (0..=PREFILL as u32).map(|i| if i == 0 { bos } else { i * 7919 % model.vocab as u32 }).collect();
     if hw.context() < ids.len() {
         bail!("context: expected at least {} positions for the testbench's passes, found {}", ids.len(), hw.context());

@@ -378,7 +378,7 @@ impl<'e, 'm> Pass<'e, 'm> {
             let narrow: Vec<f32> = chances.iter().map(|&v| v as f32).collect();
             let mut sum = vec![0.0; row.len()];
             for (expert, weight) in choose(&narrow, used) {
-                let part = |all: &Matrix<'m>, x: &Tensor| product(Weight::Stored(all.part(expert, count)), x);
+                let part = |all: &[Matrix<'m>], x: &Tensor| product(Weight::Stored(all[expert]), x);
                 let (gate, up) = (part(gate, &one), part(up, &one));
                 let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| stages::activate(self.recipe.activation, g, u)).collect();
                 let out = part(down, &tensor(vec![1, act.len()], act));

@@ -108,7 +108,7 @@ impl TensorType {
     }
 
     /// Elements in one stored block; a row is a whole number of blocks.
-    pub fn block_elements(self) -> u64 {
+    pub const fn block_elements(self) -> u64 {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,

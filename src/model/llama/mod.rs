@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use super::error::ModelError;
 use super::judge::stages::softmax;
 use super::judge::{Observer, Place, Rows, Stage, Values};
-use super::quant::{Arithmetic, Matrix, multiply};
+use super::quant::{Arithmetic, multiply};
 use attention::View;
 pub use cache::{LayerCache, LlamaCache, Plane};
 pub use rope::{Pairs, Rope, Scaling, Yarn};
@@ -227,11 +227,10 @@ impl<'m, 'a> Llama<'m, 'a> {
                     let row = Rows { tokens: 1, width: row.len(), values: row.to_vec() };
                     let mut sum = vec![0.0; x.width];
                     for (expert, weight) in choose(chances.row(token), self.model.shape.experts_used) {
-                        let part = |all: &Matrix<'a>| all.part(expert, self.model.shape.experts);
-                        let gate = multiply(&part(gate), &row, self.arithmetic);
-                        let up = multiply(&part(up), &row, self.arithmetic);
+                        let gate = multiply(&gate[expert], &row, self.arithmetic);
+                        let up = multiply(&up[expert], &row, self.arithmetic);
                         let act = Rows { values: silu::gated(&gate.values, &up.values), ..gate };
-                        let out = multiply(&part(down), &act, self.arithmetic);
+                        let out = multiply(&down[expert], &act, self.arithmetic);
                         sum.iter_mut().zip(&out.values).for_each(|(sum, out)| *sum += out * weight);
                     }
                     sum

@@ -2,7 +2,7 @@
 //! multiplication. In: the file's metadata; a position; rows of heads. Out: rows with every head's pairs turned.
 //!
 //! Source: Su et al. 2021; linear scaling (Chen et al. 2023), NTK-aware scaling (bloc97 2023: a larger base), YaRN (Peng et
-//! al. 2023); divisors a pair (`rope_freqs`, Llama 3.1). Formulas of YaRN as in ggml's `ops.cpp`.
+//! al. 2023); divisors a pair (`rope_freqs`, Llama 3.1; LongRoPE, Ding et al. 2024). Formulas of YaRN as in ggml's `ops.cpp`.
 
 use crate::model::error::{ModelError, Refusal, shown};
 use crate::model::metadata::{Keys, REMEDY};
@@ -12,6 +12,8 @@ const DEFAULT_BASE: f32 = 10000.0;
 /// YaRN: turns over the original context at which a pair is not interpolated at all, and at which it is in full.
 const BETA_FAST: f32 = 32.0;
 const BETA_SLOW: f32 = 1.0;
+
+const ORIGINAL_CONTEXT: &str = "rope.scaling.original_context_length";
 
 /// How angles grow beyond the context of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +26,13 @@ pub enum Scaling {
     Ntk(f32),
     /// Slow pairs are divided by the factor, fast ones not.
     Yarn(Yarn),
+    /// As linear with `factor`; besides, each pair's angle is divided by a number of its own, from one of two lists (LongRoPE).
+    Long {
+        /// Positions are divided by it.
+        factor: f32,
+        /// Context of training: the second list is for longer ones.
+        original_context: usize,
+    },
 }
 
 /// Constants of YaRN.
@@ -114,7 +123,7 @@ impl Rope {
         let angle = position * base.powf(-2.0 * pair as f64 / dims) / divisors.map_or(1.0, |divisors| divisors[pair].into());
         match self.scaling {
             Scaling::None | Scaling::Ntk(_) => angle,
-            Scaling::Linear(factor) => angle / f64::from(factor),
+            Scaling::Linear(factor) | Scaling::Long { factor, .. } => angle / f64::from(factor),
             Scaling::Yarn(yarn) => {
                 let keep = f64::from(self.kept(yarn, pair));
                 angle / f64::from(yarn.factor) * (1.0 - keep) + angle * keep
@@ -138,7 +147,7 @@ impl Rope {
     fn scaled(&self, index: usize, angle: f32) -> f32 {
         match self.scaling {
             Scaling::None | Scaling::Ntk(_) => angle,
-            Scaling::Linear(factor) => angle * (1.0 / factor),
+            Scaling::Linear(factor) | Scaling::Long { factor, .. } => angle * (1.0 / factor),
             Scaling::Yarn(yarn) => {
                 let keep = self.kept(yarn, index);
                 angle * (1.0 / yarn.factor) * (1.0 - keep) + angle * keep
@@ -172,16 +181,17 @@ fn scaling(keys: &Keys<'_, '_>, context: usize) -> Result<Scaling, ModelError> {
         "none" => Ok(Scaling::None),
         "linear" if factor == 1.0 => Ok(Scaling::None),
         "linear" => Ok(Scaling::Linear(factor)),
+        "longrope" => Ok(Scaling::Long { factor, original_context: keys.size(ORIGINAL_CONTEXT)?.unwrap_or(context) }),
         "ntk" => Ok(Scaling::Ntk(factor)),
         "yarn" => Ok(Scaling::Yarn(Yarn {
             factor,
-            original_context: keys.size("rope.scaling.original_context_length")?.unwrap_or(context),
+            original_context: keys.size(ORIGINAL_CONTEXT)?.unwrap_or(context),
             extrapolation: keys.constant("rope.scaling.yarn_ext_factor")?.unwrap_or(1.0),
             beta_fast: keys.constant("rope.scaling.yarn_beta_fast")?.unwrap_or(BETA_FAST),
             beta_slow: keys.constant("rope.scaling.yarn_beta_slow")?.unwrap_or(BETA_SLOW),
         })),
         other => {
-            let expected = "'none', 'linear', 'ntk' or 'yarn'";
+            let expected = "'none', 'linear', 'ntk', 'yarn' or 'longrope'";
             let remedy = "the nearest supported scaling is 'yarn': use a model of the same family without an extended context";
             let found = format!("'{}'", shown(other));
             Err(ModelError::refused(Refusal::Contradiction, format!("metadata '{key}'"), expected, found, remedy))

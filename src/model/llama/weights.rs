@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::rope::Scaling;
 use super::shape::{Architecture, LlamaShape};
 use crate::model::error::{ModelError, Refusal, shown};
 use crate::model::gguf::{Gguf, TensorInfo};
@@ -37,12 +38,12 @@ pub enum FeedForward<'a> {
     Experts {
         /// `experts` x `dim`.
         router: Matrix<'a>,
-        /// One after the other, `ffn` x `dim` each.
-        gate: Matrix<'a>,
-        /// One after the other, `ffn` x `dim` each.
-        up: Matrix<'a>,
-        /// One after the other, `dim` x `ffn` each.
-        down: Matrix<'a>,
+        /// Of each expert, `ffn` x `dim`.
+        gate: Vec<Matrix<'a>>,
+        /// Of each expert, `ffn` x `dim`.
+        up: Vec<Matrix<'a>>,
+        /// Of each expert, `dim` x `ffn`.
+        down: Vec<Matrix<'a>>,
     },
 }
 
@@ -102,7 +103,7 @@ impl<'a> LlamaModel<'a> {
         let layers = (0..shape.layers).map(|index| layer(&mut tensors, &shape, index)).collect::<Result<_, _>>()?;
         let model = Self {
             token_embd,
-            rope_divisors: tensors.vector("rope_freqs.weight", shape.rope.dims / 2)?,
+            rope_divisors: tensors.rope_divisors(&shape)?,
             layers,
             output_norm: tensors.need_vector("output_norm.weight", dim)?,
             output,
@@ -131,9 +132,9 @@ fn layer<'a>(tensors: &mut Tensors<'_, 'a>, shape: &LlamaShape, index: usize) ->
         ffn: if shape.experts > 0 {
             FeedForward::Experts {
                 router: tensors.matrix(&name("ffn_gate_inp.weight"), [dim, shape.experts, 1])?,
-                gate: tensors.matrix(&name("ffn_gate_exps.weight"), [dim, ffn, shape.experts])?,
-                up: tensors.matrix(&name("ffn_up_exps.weight"), [dim, ffn, shape.experts])?,
-                down: tensors.matrix(&name("ffn_down_exps.weight"), [ffn, dim, shape.experts])?,
+                gate: tensors.experts(&name("ffn_gate"), [dim, ffn, shape.experts])?,
+                up: tensors.experts(&name("ffn_up"), [dim, ffn, shape.experts])?,
+                down: tensors.experts(&name("ffn_down"), [ffn, dim, shape.experts])?,
             }
         } else {
             FeedForward::Dense {
@@ -170,6 +171,24 @@ impl<'a> Tensors<'_, 'a> {
     fn matrix(&mut self, name: &str, sizes: [usize; 3]) -> Result<Matrix<'a>, ModelError> {
         let tensor = self.sized(name, sizes)?;
         Matrix::new(self.file, &tensor)
+    }
+
+    /// The matrices of all experts: one tensor `NAME_exps.weight`, or in old files a tensor `NAME.E.weight` each.
+    fn experts(&mut self, name: &str, [cols, rows, count]: [usize; 3]) -> Result<Vec<Matrix<'a>>, ModelError> {
+        if self.file.tensor(&format!("{name}.0.weight")).is_some() {
+            return (0..count).map(|expert| self.matrix(&format!("{name}.{expert}.weight"), [cols, rows, 1])).collect();
+        }
+        let all = self.matrix(&format!("{name}_exps.weight"), [cols, rows, count])?;
+        Ok((0..count).map(|expert| all.part(expert, count)).collect())
+    }
+
+    /// What divides the angle of each rotated pair: `rope_freqs`, else of longrope's two lists the one for the file's context.
+    fn rope_divisors(&mut self, shape: &LlamaShape) -> Result<Option<Vec<f32>>, ModelError> {
+        let pairs = shape.rope.dims / 2;
+        let freqs = self.vector("rope_freqs.weight", pairs)?;
+        let Scaling::Long { original_context, .. } = shape.rope.scaling else { return Ok(freqs) };
+        let (long, short) = (self.need_vector("rope_factors_long.weight", pairs)?, self.need_vector("rope_factors_short.weight", pairs)?);
+        Ok(Some(freqs.unwrap_or(if shape.context > original_context { long } else { short })))
     }
 
     /// A vector of finite numbers.

@@ -101,7 +101,9 @@ impl Codes {
     #[inline(always)]
     fn q8_0(&mut self, block: &[u8]) {
         self.scale = read_f16(block, 0);
-        self.codes.iter_mut().zip(&block[2..34]).for_each(|(code, &byte)| *code = byte as i8);
+        for (code, &byte) in self.codes.iter_mut().zip(&block[2..34]) {
+            *code = byte as i8;
+        }
     }
 
     #[inline(always)]

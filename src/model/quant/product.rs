@@ -99,10 +99,10 @@ impl kernel::Work for RowProduct<'_> {
                     *out = if arithmetic == Arithmetic::Ggml { float_dot(values, x, *order) } else { wide_dot(values, x) as f32 };
                 }
             }
-            Inputs::Block32(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes<K>, _>(weight, row, codes, x, out, Lanes::<K>::add_32),
-            Inputs::Block32(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_32),
-            Inputs::Block256(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes<K>, _>(weight, row, codes, x, out, Lanes::<K>::add_256),
-            Inputs::Block256(x) => blocks::<Wide, _>(weight, row, codes, x, out, Wide::add_256),
+            Inputs::Block32(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes<K>, _>(weight, row, codes, x, out),
+            Inputs::Block32(x) => blocks::<Wide, _>(weight, row, codes, x, out),
+            Inputs::Block256(x) if arithmetic == Arithmetic::Ggml => blocks::<Lanes<K>, _>(weight, row, codes, x, out),
+            Inputs::Block256(x) => blocks::<Wide, _>(weight, row, codes, x, out),
             Inputs::Row(x) => {
                 let mut sums = vec![0i64; x.len()];
                 for (block, stored) in weight.row_blocks(row).enumerate() {
@@ -118,22 +118,35 @@ impl kernel::Work for RowProduct<'_> {
     }
 }
 
+/// Activations in blocks. A function given by name instead would be compiled apart from its caller, for any machine.
+trait Blocks {
+    /// Adds block `block` to a row's sum.
+    fn add<S: Sum>(&self, sum: &mut S, weight: &Codes, block: usize);
+}
+
+impl Blocks for Q8Block32 {
+    #[inline(always)]
+    fn add<S: Sum>(&self, sum: &mut S, weight: &Codes, block: usize) {
+        sum.add_32(weight, self, block);
+    }
+}
+
+impl Blocks for Q8Block256 {
+    #[inline(always)]
+    fn add<S: Sum>(&self, sum: &mut S, weight: &Codes, block: usize) {
+        sum.add_256(weight, self, block);
+    }
+}
+
 /// Sums over the blocks of a row for every token.
 #[inline(always)]
-fn blocks<S: Sum, X>(
-    weight: &Matrix<'_>,
-    row: usize,
-    codes: &mut Codes,
-    x: &[X],
-    out: &mut [f32],
-    add: impl Fn(&mut S, &Codes, &X, usize),
-) {
+fn blocks<S: Sum, X: Blocks>(weight: &Matrix<'_>, row: usize, codes: &mut Codes, x: &[X], out: &mut [f32]) {
     // One token, the usual case, needs no list.
     if let ([x], [out]) = (x, &mut *out) {
         let mut sum = S::new(weight.kind);
         for (block, stored) in weight.row_blocks(row).enumerate() {
             codes.read(weight.kind, stored);
-            add(&mut sum, codes, x, block);
+            x.add(&mut sum, codes, block);
         }
         *out = sum.total();
         return;
@@ -141,7 +154,9 @@ fn blocks<S: Sum, X>(
     let mut sums: Vec<S> = x.iter().map(|_| S::new(weight.kind)).collect();
     for (block, stored) in weight.row_blocks(row).enumerate() {
         codes.read(weight.kind, stored);
-        sums.iter_mut().zip(x).for_each(|(sum, x)| add(sum, codes, x, block));
+        for (sum, x) in sums.iter_mut().zip(x) {
+            x.add(sum, codes, block);
+        }
     }
     out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = sum.total());
 }

@@ -71,7 +71,9 @@ pub(super) struct Lanes<K> {
 impl<K> Lanes<K> {
     #[inline(always)]
     fn fma(&mut self, scale: f32, values: [i32; LANES]) {
-        self.lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = scale.mul_add(value as f32, *lane));
+        for (lane, value) in self.lanes.iter_mut().zip(values) {
+            *lane = scale.mul_add(value as f32, *lane);
+        }
     }
 }
 

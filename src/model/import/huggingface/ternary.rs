@@ -131,7 +131,11 @@ impl<'a> Linear<'a> {
         bytes.resize(packed.len(), 0);
         for (quarter, part) in bytes.chunks_exact_mut(packed.len() / TRITS_A_BYTE).enumerate() {
             let blocks = part.chunks_exact_mut(TensorType::I2S.block_bytes() as usize);
-            packed.as_chunks().0.iter().zip(blocks).for_each(|(codes, block)| to_i2_s(&codes.map(|byte| trit(byte, quarter)), block));
+            let mut trits = [0; TensorType::I2S.block_elements() as usize];
+            for (codes, block) in packed.as_chunks::<{ TensorType::I2S.block_elements() as usize }>().0.iter().zip(blocks) {
+                trits.iter_mut().zip(codes).for_each(|(out, &byte)| *out = trit(byte, quarter));
+                to_i2_s(&trits, block);
+            }
         }
         bytes.extend(end);
         (TensorType::I2S, bytes)
