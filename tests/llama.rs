@@ -46,7 +46,7 @@ fn compare(bytes: &[u8], name: &str) {
     let file = Gguf::parse(bytes).unwrap();
     let model = LlamaModel::from_gguf(&file).unwrap();
     let runs: Vec<Run> = golden().runs.into_iter().filter(|run| run.file == name).collect();
-    assert_eq!(runs.len(), 2, "{name}");
+    assert!(runs.len() >= 2, "{name}");
     for run in &runs {
         follow(&model, run);
     }
@@ -105,7 +105,7 @@ fn every_quantised_type_gives_llama_cpps_ids() {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/llama-models.py");
     let made = std::process::Command::new(python).arg(script).arg("kquants").arg(source).arg(&folder).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let kinds = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "TQ1_0", "TQ2_0", "F16"];
+    let kinds = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "TQ1_0", "TQ2_0", "F16", "BF16"];
     for kind in kinds {
         compare_file(&folder.join(format!("stories260K-256.{kind}.gguf")));
     }

@@ -66,7 +66,8 @@ impl View<'_> {
             }
             self.cache.values.read(at, &mut row);
             mix.iter_mut().zip(&row).for_each(|(mix, &value)| *mix = round_f16(value.mul_add(weight, *mix)));
-            sum = f32::mul_add(sum, shrink, weight);
+            // Two roundings there, unlike everywhere around.
+            sum = sum * shrink + weight;
         }
         let inverse = 1.0 / sum;
         mix.iter().map(|v| v * inverse).collect()
