@@ -4,6 +4,7 @@ pub mod cli;
 pub mod compile;
 pub mod configs;
 pub mod diff;
+pub mod inputs;
 pub mod model;
 pub mod report;
 pub mod trace;

@@ -17,8 +17,8 @@ use tritforge_spec::top::Params;
 use tritforge_testbench::harness::{Flavor, Solo, verilator};
 use tritforge_testbench::machine;
 
-use super::Outcome as Exit;
 use super::output::JsonArgs;
+use super::{Outcome as Exit, output};
 use crate::CheckFailed;
 use crate::compile::{Job, Target, Workload};
 use crate::configs;
@@ -189,7 +189,7 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
     let work = Workload::new(&target.int, hw, &prompt, DECODE)?;
     let jobs: Vec<&Job> = work.jobs.iter().filter(|j| j.pass.layer == 0).collect();
     let params = Params::from(hw);
-    eprintln!("building {lanes} lanes with Verilator -O3 -march=native");
+    output::note(format_args!("building {lanes} lanes with Verilator -O3 -march=native"));
     let design = machine::design(&params)?;
     let all: Vec<&Job> = work.jobs.iter().collect();
     let (mut hz, mut cycles, mut evaluated) = ([const { Vec::new() }; 5], 0, 0);
@@ -212,7 +212,10 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
             list.push(run.hz());
         }
         let [r, s, k, t, l] = [&rtl, &step, &skip, &timing, &layers].map(Timed::hz);
-        eprintln!("  run {}: Verilator {r:.0} Hz, step {s:.0} Hz, skip {k:.0} Hz, timing only {t:.0} Hz, all layers {l:.0} Hz", repeat + 1);
+        output::note(format_args!(
+            "  run {}: Verilator {r:.0} Hz, step {s:.0} Hz, skip {k:.0} Hz, timing only {t:.0} Hz, all layers {l:.0} Hz",
+            repeat + 1
+        ));
     }
     let [verilator_hz, step_hz, model_hz, timing_hz, layers_timing_hz] = hz.map(median);
     Ok(Run {

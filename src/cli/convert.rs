@@ -9,6 +9,7 @@ use anyhow::bail;
 use super::progress::Progress;
 use super::{Outcome, output};
 use crate::model::convert::{ConvertError, Options, Step, Work};
+use crate::model::error::shown;
 use crate::model::gguf::TensorType;
 use crate::model::{Conversion, ModelFile};
 
@@ -44,11 +45,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         bail!("--ternarise: expected --type tq1_0, tq2_0 or i2_s, found {}; leave it out to convert to that type", args.kind.name());
     }
     let mapped = ModelFile::open_silently(&args.input)?;
-    check_output(&args, &mapped.paths())?;
+    check_output(&args)?;
     if args.ternarise {
-        eprintln!("WARNING: --ternarise rounds trained weights to -s, 0, s. This is not training: the model will be bad.");
+        output::note(format_args!("WARNING: --ternarise rounds trained weights to -s, 0, s. This is not training: the model will be bad."));
     }
-    mapped.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+    mapped.warnings().iter().for_each(|warning| output::note(format_args!("warning: {warning}")));
     let file = mapped.parse()?;
     let options = Options { kind: args.kind, ternarise: args.ternarise };
     let progress = Progress::new(file.tensors().len() as u64, "tensors read");
@@ -67,20 +68,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     });
     progress.finish();
     let trits = written?;
-    report(&args, &conversion, mapped.total_bytes());
+    report(&args, &conversion, mapped.total_bytes())?;
     if args.ternarise {
-        report_rounding(&conversion, trits, file.get_str("general.architecture").ok().flatten());
+        report_rounding(&conversion, trits, file.get_str("general.architecture").ok().flatten())?;
     }
     Ok(Outcome::Held)
 }
 
-/// OUT must not be there, unless it may be replaced, and must not be (a part of) IN.
-fn check_output(args: &Args, inputs: &[PathBuf]) -> anyhow::Result<()> {
+/// OUT must not be (a part of) IN, nor be there, unless it may be replaced.
+fn check_output(args: &Args) -> anyhow::Result<()> {
     let out = &args.output;
-    let same = |input: &PathBuf| matches!((fs::canonicalize(input), fs::canonicalize(out)), (Ok(a), Ok(b)) if a == b);
-    if inputs.iter().any(same) {
-        bail!("{}: expected another file than the model that is read, found the same; give OUT another name", out.display());
-    }
+    output::check(out)?;
     if !args.force && fs::symlink_metadata(out).is_ok() {
         bail!("{}: expected nothing there, found a file; give OUT another name, or --force to replace it", out.display());
     }
@@ -96,22 +94,22 @@ fn warn(steps: &[Step<'_, '_>]) {
     };
     let count = steps.iter().filter(again).count();
     if count > 0 {
-        eprintln!(
+        output::note(format_args!(
             "warning: {count} tensors are quantised already: rounding them again loses more than converting the original model would"
-        );
+        ));
     }
     let changes: Vec<f64> =
         steps.iter().filter(|s| matches!(s.work, Work::Ternary(_))).map(Step::scale_change).filter(|&c| c > 0.0).collect();
     if let Some(most) = changes.iter().copied().reduce(f64::max) {
         let count = changes.len();
-        eprintln!(
+        output::note(format_args!(
             "warning: the scales of {count} tensors are rounded to f16, by at most {:.4} %; their trits stay (i2_s keeps scales as well)",
             100.0 * most
-        );
+        ));
     }
 }
 
-fn report(args: &Args, conversion: &Conversion<'_, '_>, bytes_before: u64) {
+fn report(args: &Args, conversion: &Conversion<'_, '_>, bytes_before: u64) -> anyhow::Result<()> {
     let mut kinds: BTreeMap<u32, (TensorType, usize)> = BTreeMap::new();
     let mut fallbacks: BTreeMap<(u32, u32), Vec<&Step<'_, '_>>> = BTreeMap::new();
     for step in conversion.steps() {
@@ -122,34 +120,42 @@ fn report(args: &Args, conversion: &Conversion<'_, '_>, bytes_before: u64) {
     }
     let counts: Vec<String> = kinds.values().map(|(kind, count)| format!("{count} in {}", kind.name())).collect();
     let path: &Path = &args.output;
-    println!("{}: {} bytes (before: {bytes_before}), tensors: {}", path.display(), conversion.total_bytes(), counts.join(", "));
+    output::say(format_args!(
+        "{}: {} bytes (before: {bytes_before}), tensors: {}",
+        path.display(),
+        conversion.total_bytes(),
+        counts.join(", ")
+    ))?;
     for steps in fallbacks.values() {
         let first = steps[0];
         let names = if steps.len() > 1 {
-            format!("'{}' and {} more", first.tensor.name, steps.len() - 1)
+            format!("'{}' and {} more", shown(first.tensor.name), steps.len() - 1)
         } else {
-            format!("'{}'", first.tensor.name)
+            format!("'{}'", shown(first.tensor.name))
         };
-        println!("rows that fit no block of {}, stored as {}: {names}", first.wanted.name(), first.kind.name());
+        output::say(format_args!("rows that fit no block of {}, stored as {}: {names}", first.wanted.name(), first.kind.name()))?;
     }
+    Ok(())
 }
 
 /// What `--ternarise` did.
-fn report_rounding(conversion: &Conversion<'_, '_>, trits: [u64; 3], architecture: Option<&str>) {
+fn report_rounding(conversion: &Conversion<'_, '_>, trits: [u64; 3], architecture: Option<&str>) -> anyhow::Result<()> {
     let total: u64 = trits.iter().sum();
     let rounded = conversion.steps().iter().filter(|step| matches!(step.work, Work::Ternarise(_))).count();
     if total == 0 {
-        println!("nothing was rounded: every linear weight was ternary");
-        return;
+        output::say(format_args!("nothing was rounded: every linear weight was ternary"))?;
+        return Ok(());
     }
     let share = |count: u64| 100.0 * count as f64 / total as f64;
     let [minus, zero, plus] = trits.map(share);
-    println!(
+    output::say(format_args!(
         "rounded: {total} weights of {rounded} tensors, {minus:.1} % to -s, {zero:.1} % to 0, {plus:.1} % to s; 'tritforge.ternarised' in the file says so"
-    );
+    ))?;
     if let Some(architecture) = architecture {
-        println!(
-            "the architecture stays '{architecture}': weights alone do not make a BitNet (its layers have other norms and 8-bit activations)"
-        );
+        output::say(format_args!(
+            "the architecture stays '{}': weights alone do not make a BitNet (its layers have other norms and 8-bit activations)",
+            shown(architecture)
+        ))?;
     }
+    Ok(())
 }

@@ -156,15 +156,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     sections.insert(0, summary);
     let lead = "The attention sub-layers of a trained ternary transformer on the cycle model of the accelerator. Each section names the kind of its numbers and the command that gives them again, to be run in this folder.";
     output::write_file(&out.join("report.html"), html::page("tritforge: demo", lead, &sections).as_bytes())?;
-    println!("{}: report.html, bundle/, timeline.json (open in ui.perfetto.dev), sim.json ({seconds:.0} s)", out.display());
+    output::say(format_args!(
+        "{}: report.html, bundle/, timeline.json (open in ui.perfetto.dev), sim.json ({seconds:.0} s)",
+        out.display()
+    ))?;
     Ok(if held { Outcome::Held } else { Outcome::Failed })
 }
 
 /// Prints the newest check.
 fn say(checks: &[(String, bool)]) -> anyhow::Result<()> {
-    use std::io::Write;
     let Some((what, ok)) = checks.last() else { return Ok(()) };
-    writeln!(std::io::stdout(), "{} {what}", if *ok { "held  " } else { "FAILED" }).context("cannot write to standard output")
+    output::say(format_args!("{} {what}", if *ok { "held  " } else { "FAILED" }))
 }
 
 /// Of the tokens from `prompt` on: how many are not the judge's choice after the same tokens, and how many of these it puts [`SURE`] or more

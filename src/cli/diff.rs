@@ -119,7 +119,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
             bail!("--model-b: expected a path of ours as A, found a trace file; give the file as B, or the path's model as --model");
         }
         std::mem::swap(&mut a, &mut b);
-        eprintln!("note: a is {} and b is {}, so that the stages are fed what the file holds", args.b, args.a);
+        output::note(format_args!("note: a is {} and b is {}, so that the stages are fed what the file holds", args.b, args.a));
     }
     let Some(model) = &args.model else {
         let (Side::File(a), Side::File(b)) = (a, b) else {

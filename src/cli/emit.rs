@@ -1,15 +1,16 @@
 //! `tritforge emit`: the bundle of one model and one configuration in a folder of its own.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use tritforge_rtl::bundle::{self, BundleFile};
 use tritforge_spec::top::Params;
 
-use super::Outcome;
+use super::partial::Partial;
+use super::{Outcome, output};
 use crate::compile::{Target, vectors};
+use crate::inputs;
 
 /// Write the Verilog of the accelerator, with everything to simulate and synthesise it, into a folder that stands alone.
 ///
@@ -53,6 +54,9 @@ fn check_out(out: &Path, force: bool) -> anyhow::Result<()> {
         Ok(mut entries) => {
             if entries.next().is_none() {
                 return Ok(());
+            }
+            if inputs::holds(out) {
+                bail!("{}: expected a folder without any file that is read, found one in it; choose another folder", out.display());
             }
             if !force {
                 bail!("{}: the folder exists and is not empty; choose another one, or replace it with --force", out.display());
@@ -101,19 +105,18 @@ fn replace(partial: &Path, old: &Path, out: &Path) -> std::io::Result<()> {
 pub fn write_bundle(out: &Path, files: &[BundleFile], force: bool) -> anyhow::Result<()> {
     check_out(out, force)?;
     let name = out.file_name().with_context(|| format!("'{}' names no folder: give a folder's path", out.display()))?.to_string_lossy();
-    let neighbour = |what: &str| out.with_file_name(format!(".{name}.{}.{what}", std::process::id()));
-    let (partial, old) = (neighbour("partial"), neighbour("old"));
+    let old = out.with_file_name(format!(".{name}.{}.old", std::process::id()));
     let made = match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent),
         _ => Ok(()),
     };
-    let written =
-        made.and_then(|()| fs::create_dir(&partial)).and_then(|()| write_all(&partial, files)).and_then(|()| replace(&partial, &old, out));
-    if written.is_err() {
-        // Nothing more can be done if this fails as well; the first error is the one to report.
-        let _ = fs::remove_dir_all(&partial);
-    }
-    written.with_context(|| format!("cannot write the bundle {}: choose a writable folder with enough space", out.display()))
+    let write = || {
+        let partial = Partial::folder(out)?;
+        write_all(partial.path(), files)?;
+        partial.finish(|partial| replace(partial, &old, out))
+    };
+    made.and_then(|()| write())
+        .with_context(|| format!("cannot write the bundle {}: choose a writable folder with enough space", out.display()))
 }
 
 fn file_name(path: &Path) -> String {
@@ -126,13 +129,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let command = format!("tritforge emit --model {} --config {}", file_name(&args.model), file_name(&args.config));
     let files = files(&target, &command)?;
     write_bundle(&args.out, &files, args.force)?;
-    writeln!(
-        std::io::stdout(),
+    output::say(format_args!(
         "{}: {} files, {} bytes; `make sim` there runs the testbench",
         args.out.display(),
         files.len(),
         files.iter().map(|f| f.bytes.len()).sum::<usize>()
-    )
-    .context("cannot write to standard output")?;
+    ))?;
     Ok(Outcome::Held)
 }

@@ -37,8 +37,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
             }
             stale += 1;
             match found {
-                Ok(_) => println!("stale: {} differs from the contract; run `tritforge gen`", path.display()),
-                Err(e) => println!("stale: {} cannot be read ({e}); run `tritforge gen`", path.display()),
+                Ok(_) => output::say(format_args!("stale: {} differs from the contract; run `tritforge gen`", path.display()))?,
+                Err(e) => output::say(format_args!("stale: {} cannot be read ({e}); run `tritforge gen`", path.display()))?,
             }
         } else {
             if let Some(folder) = path.parent() {

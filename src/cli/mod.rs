@@ -1,10 +1,13 @@
 //! The command line. One file a command: its `Args` (whose doc comment is its help) and its `run`. A new command is
 //! one `mod` line and one line in `commands!`.
 //!
-//! Exit codes: 0 all that was asked for held, 1 a check failed, 2 wrong use or unusable input.
+//! Exit codes: 0 all that was asked for held, 1 a check failed, 2 wrong use, unusable input or a result that cannot be written,
+//! 141 who reads the output closed it.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use tritforge_sim::system::RunError;
 
@@ -21,6 +24,7 @@ mod generate;
 mod inspect;
 mod memory;
 pub mod output;
+mod partial;
 pub mod progress;
 mod run;
 mod sim;
@@ -50,8 +54,9 @@ const PIPE_CLOSED: u8 = 141;
 /// A model file (GGUF, safetensors or llama2.c; for the hardware of architecture bitnet-b1.58 or bitnet, with ternary weights) and an accelerator
 /// configuration (TOML) go in; a cycle model, the Verilog of the same accelerator, and the proof that the two agree come out.
 ///
-/// Exit codes: 0 all held, 1 a check failed, 2 wrong use or unusable input. Commands that measure take `--json OUT`,
-/// a path or `-` for standard output.
+/// Exit codes: 0 all held, 1 a check failed, 2 wrong use, unusable input or a result that cannot be written, 141 whoever reads the output
+/// closed it (as `| head` does). Results appear when they are complete. Commands that measure take `--json OUT`, a path or `-` for standard
+/// output.
 #[derive(Parser)]
 #[command(name = "tritforge", version, arg_required_else_help = true)]
 struct Cli {
@@ -99,19 +104,23 @@ fn check_failed(error: &anyhow::Error) -> bool {
 }
 
 fn broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    let done = Cli::parse().command.run().and_then(|outcome| {
+        io::stdout().flush().context("cannot write to standard output")?;
+        Ok(outcome)
+    });
+    match done {
         Ok(Outcome::Held) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         // Whoever reads has seen enough, as with `| head`: no error, but no check has held either.
         Err(error) if broken_pipe(&error) => ExitCode::from(PIPE_CLOSED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             if check_failed(&error) { ExitCode::FAILURE } else { ExitCode::from(WRONG_USE) }
         }
     }

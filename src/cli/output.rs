@@ -1,12 +1,17 @@
 //! Where results go: files that are there in full or not at all, and the `--json OUT` that commands share.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
+
+use super::partial::Partial;
+use crate::inputs;
+use crate::model::error::{printable, shown_path};
 
 /// Writes `bytes` to `path`: into a neighbour first, renamed when complete, so a full disk leaves no partial file.
 ///
@@ -19,24 +24,15 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// Lets `work` write to `path`: into a neighbour first, renamed when `work` is through, so no failure of any kind leaves a partial file.
 ///
 /// # Errors
-/// `path` is there and no regular file; what `work` says; the system's error with the path and what to do. The neighbour is removed.
+/// As [`check`]; what `work` says; the system's error with the path and what to do. The neighbour is removed.
 pub fn write_stream<T>(path: &Path, work: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let name = path.file_name().with_context(|| format!("'{}' names no file: give a file's path", path.display()))?;
-    // Renaming over a device, a folder or a link would replace the thing itself.
-    if let Ok(there) = fs::symlink_metadata(path)
-        && !there.is_file()
-    {
-        anyhow::bail!("cannot write {}: expected a regular file or nothing there, found another kind; give a file's path", path.display());
-    }
-    let mut partial_name = std::ffi::OsString::from(".");
-    partial_name.push(name);
-    partial_name.push(format!(".{}.partial", std::process::id()));
-    let partial = Partial(path.with_file_name(partial_name));
+    check(path)?;
     let write = || {
-        let mut out = BufWriter::with_capacity(BUFFER, File::create(&partial.0)?);
+        let (partial, file) = Partial::file(path)?;
+        let mut out = BufWriter::with_capacity(BUFFER, file);
         let result = work(&mut out)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        fs::rename(&partial.0, path)?;
+        partial.finish(|partial| fs::rename(partial, path))?;
         Ok(result)
     };
     write().map_err(|error: anyhow::Error| match error.downcast::<io::Error>() {
@@ -50,14 +46,47 @@ pub fn write_stream<T>(path: &Path, work: impl FnOnce(&mut BufWriter<File>) -> a
 /// Bytes that are collected before the system is asked to write.
 const BUFFER: usize = 1 << 18;
 
-/// A file that goes away with this value, unless it has been renamed.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // Nothing more can be done if this fails; as a rule the file is gone already.
-        let _ = fs::remove_file(&self.0);
+/// Refuses what [`write_stream`] would: for commands that work long before they write.
+///
+/// # Errors
+/// `path` names no file, is there and no regular file, or is one of the files that were read.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    let shown = shown_path(path);
+    let text = path.to_string_lossy();
+    if path.file_name().is_none() || text.ends_with(std::path::is_separator) || text.ends_with("/.") {
+        bail!("cannot write {shown}: expected the path of a file, found that of a folder; add a file's name");
     }
+    // Renaming over a device, a folder or a link would replace the thing itself.
+    if let Some(kind) = fs::symlink_metadata(path).ok().and_then(|there| special(there.file_type())) {
+        bail!("cannot write {shown}: expected a regular file or nothing there, found {kind}; give a file's path");
+    }
+    if inputs::holds(path) {
+        bail!("cannot write {shown}: expected another file than those that are read, found one of them; give another name");
+    }
+    Ok(())
+}
+
+/// What it is, if it is no regular file.
+fn special(kind: fs::FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_symlink() => Some("a symbolic link"),
+        _ => Some("a device or pipe"),
+    }
+}
+
+/// Prints a line on standard output.
+///
+/// # Errors
+/// The system's: a closed pipe, a full disk.
+pub fn say(line: impl Display) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{}", printable(&line.to_string())).context("cannot write to standard output")
+}
+
+/// Prints a line on standard error; where that cannot be done there is nobody to tell.
+pub fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
 }
 
 /// The value of `--json`: a path, or `-` for standard output.

@@ -109,7 +109,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let engine = Engine::new(&model, arithmetic);
     let timing = || {
         if args.timing {
-            eprintln!("measured: loaded in {:.3} s{}", loaded.as_secs_f64(), Memory::now());
+            output::note(format_args!("measured: loaded in {:.3} s{}", loaded.as_secs_f64(), Memory::now()));
         }
     };
     if let Some(path) = &args.perplexity {
@@ -139,10 +139,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         );
     }
     match &tokenizer {
-        Err(error) => eprintln!("note: no tokenizer ({error}): ids are printed, and which of them end a text is unknown"),
+        Err(error) => output::note(format_args!("note: no tokenizer ({error}): ids are printed, and which of them end a text is unknown")),
         Ok(tokenizer) if model.vocab() > tokenizer.len() => {
             let (rest, first) = (model.vocab() - tokenizer.len(), tokenizer.len());
-            eprintln!("note: {rest} ids of the model, from {first} on, have no text in the tokenizer: they are printed as [{first}]");
+            output::note(format_args!(
+                "note: {rest} ids of the model, from {first} on, have no text in the tokenizer: they are printed as [{first}]"
+            ));
         }
         Ok(_) => {}
     }
@@ -235,7 +237,11 @@ fn generate(
     writeln!(out, "{rest}").context("cannot write to standard output")?;
     let seconds = start.elapsed().as_secs_f64();
     let ids = &all[prompt.len()..];
-    eprintln!("measured: prompt {} ids in {prompt_seconds:.3} s, {} ids generated in {seconds:.3} s", prompt.len(), ids.len());
+    output::note(format_args!(
+        "measured: prompt {} ids in {prompt_seconds:.3} s, {} ids generated in {seconds:.3} s",
+        prompt.len(),
+        ids.len()
+    ));
     let text = tokenizer.map(|tokenizer| ids.iter().map(|&id| piece(tokenizer, id)).collect::<anyhow::Result<Vec<_>>>()).transpose()?;
     let text = text.map(|pieces| String::from_utf8_lossy(&pieces.concat()).into_owned());
     args.json.write(&Generated { prompt_ids: prompt, ids, text, kind: "measured", prompt_seconds, seconds })?;
@@ -253,7 +259,7 @@ fn show_largest(position: usize, logits: &[f64], count: usize, tokenizer: Option
         let piece = piece.map_or(String::new(), |piece| format!(" {:?}", String::from_utf8_lossy(&piece)));
         format!("{id} {:.5} {:.4}{piece}", logits[id], (logits[id] - most).exp() / sum)
     });
-    eprintln!("position {position}: {}", line.collect::<Vec<_>>().join(" | "));
+    output::note(format_args!("position {position}: {}", line.collect::<Vec<_>>().join(" | ")));
 }
 
 /// What `--json` gets for `--perplexity`.

@@ -151,6 +151,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         (None, Some(text)) => target.tokenizer()?.encode_with_bos(text)?,
         (None, None) => bail!("prompt: give --prompt or --tokens"),
     };
+    [&args.wave, &args.timeline, &args.gantt].into_iter().flatten().try_for_each(|path| output::check(path))?;
     let layers = layer_range(args.layers.as_deref(), target.hw.shape.layers)?;
     memory_config(&target.hw, &args.memory)?;
     let window = args.wave_cycles.as_deref().map(cycle_window).transpose()?.unwrap_or(0..u64::MAX);

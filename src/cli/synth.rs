@@ -12,6 +12,7 @@ use tritforge_spec::hw::Hw;
 use tritforge_spec::top::{Instance, Params};
 
 use super::output::JsonArgs;
+use super::partial::Partial;
 use super::progress::Progress;
 use super::{Outcome, output};
 use crate::compile::quantise::attn_shape;
@@ -65,20 +66,9 @@ impl Yosys {
 }
 
 /// A folder that goes away with its owner.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("tritforge-synth-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}: set TMPDIR to a writable folder", path.display()))?;
-        Ok(Scratch(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn scratch(name: &str) -> anyhow::Result<Partial> {
+    let path = std::env::temp_dir().join(format!("tritforge-synth-{name}"));
+    Partial::folder(&path).with_context(|| format!("cannot make a folder beside {}: set TMPDIR to a writable folder", path.display()))
 }
 
 /// `text` with the default of its string parameter replaced: yosys takes no strings on its command line.
@@ -107,27 +97,28 @@ fn script(interface: &Interface, family: Family, files: &[String]) -> String {
 /// Area of one block.
 fn block_area(yosys: &Yosys, interface: &Interface, family: Family) -> anyhow::Result<Area> {
     let stem = interface.stem;
-    let folder = Scratch::new(stem)?;
+    let folder = scratch(stem)?;
     let mut files = Vec::new();
     for (name, text) in leaves::with_dependencies(stem).with_context(|| format!("no module {stem} among the leaves"))? {
         let mut text = text.into_owned();
         if name == stem {
             text = interface.roms.iter().fold(text, |t, rom| with_string_default(&t, rom.param, &rom.file));
         }
-        output::write_file(&folder.0.join(format!("{name}.sv")), text.as_bytes())?;
+        output::write_file(&folder.path().join(format!("{name}.sv")), text.as_bytes())?;
         files.push(format!("{name}.sv"));
     }
     for rom in &interface.roms {
-        output::write_file(&folder.0.join(&rom.file), rom.text.as_bytes())?;
+        output::write_file(&folder.path().join(&rom.file), rom.text.as_bytes())?;
     }
     let script = script(interface, family, &files);
-    let done = Command::new(&yosys.path).current_dir(&folder.0).args(["-q", "-p", &script]).output().context("yosys cannot be started")?;
+    let done =
+        Command::new(&yosys.path).current_dir(folder.path()).args(["-q", "-p", &script]).output().context("yosys cannot be started")?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
         let lines: Vec<&str> = said.lines().collect();
         bail!("yosys failed on block {stem}: {}", lines[lines.len().saturating_sub(8)..].join("\n"));
     }
-    let json = fs::read_to_string(folder.0.join("stat.json")).context("yosys wrote no statistics; use yosys 0.23 or later")?;
+    let json = fs::read_to_string(folder.path().join("stat.json")).context("yosys wrote no statistics; use yosys 0.23 or later")?;
     // yosys writes log lines before and after the JSON.
     let json = json.find('{').zip(json.rfind('}')).map_or("", |(a, b)| &json[a..=b]);
     family.count(json).with_context(|| format!("statistics of block {stem} are not the JSON expected; use yosys 0.23 or later"))
@@ -179,7 +170,7 @@ pub fn area(hw: &Hw, family: Family, names: Option<&[String]>) -> anyhow::Result
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
-    let text = fs::read_to_string(&args.config)
+    let text = crate::inputs::read_text(&args.config)
         .with_context(|| format!("config {}: cannot be read; give one of configs/*.toml or your own", args.config.display()))?;
     let config = AccelConfig::from_toml(&text).with_context(|| format!("config {}", args.config.display()))?;
     let model = match &args.model {

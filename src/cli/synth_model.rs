@@ -43,6 +43,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let progress = Progress::new(model.rows(), "rows written");
     let bytes = output::write_stream(&args.out, |out| Ok(model.write(out, &|rows| progress.add(rows))?));
     progress.finish();
-    println!("{}: {summary}, {} bytes", args.out.display(), bytes?);
+    output::say(format_args!("{}: {summary}, {} bytes", args.out.display(), bytes?))?;
     Ok(Outcome::Held)
 }

@@ -61,16 +61,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let parsed = mapped.parse()?;
     let ids = args.pass.ids(&parsed)?.context("expected --prompt or --tokens, found neither; give a text or ids")?;
     let mut loaded = Loaded::new(&args.model, &parsed, mapped.parts())?;
+    output::check(&args.out)?;
     loaded.load(args.path)?;
     let trace = loaded.record(args.path, &ids, args.pass.config.as_deref())?;
     output::write_file(&args.out, &file::bytes(&trace)?)?;
-    println!(
+    output::say(format_args!(
         "{}: {} tensors of {} tokens, {} ({})",
         args.out.display(),
         trace.len(),
         ids.len(),
         trace.about.arithmetic,
         trace.about.runtime
-    );
+    ))?;
     Ok(Outcome::Held)
 }

@@ -15,8 +15,8 @@ use tritforge_spec::reference::{AttnParams, IntModel, KvCache, Reference, Satura
 use tritforge_testbench::harness::{Lockstep, verilator};
 use tritforge_testbench::machine;
 
-use super::Outcome;
 use super::output::JsonArgs;
+use super::{Outcome, output};
 use crate::compile::{Target, Workload};
 
 /// Prove cycle model and RTL equal: every cycle, every bit, under random memories, stalls, power-up state and resets.
@@ -97,14 +97,14 @@ fn of_random(hw: &Hw, int: &IntModel, seed: u64) -> anyhow::Result<machine::Job>
 }
 
 fn build(name: String, hw: Hw, job: machine::Job) -> anyhow::Result<Candidate> {
-    eprintln!(
+    output::note(format_args!(
         "building {name}: {} lanes, {} x {} bits, batch {}, vec {}",
         hw.config.lanes,
         hw.ports(),
         hw.port_bits(),
         hw.config.batch,
         hw.config.vec
-    );
+    ));
     let rtl = machine::build(&hw)?.context("Verilator is gone: it was there when the command began")?;
     Ok(Candidate { name, hw, rtl, job })
 }

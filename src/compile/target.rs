@@ -26,7 +26,7 @@ impl Target {
     /// # Errors
     /// The first thing in either file that the contract or the other file does not cover.
     pub fn open(model: &Path, config: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(config)
+        let text = crate::inputs::read_text(config)
             .with_context(|| format!("config {}: cannot be read; give one of configs/*.toml or your own", config.display()))?;
         let config = AccelConfig::from_toml(&text).with_context(|| format!("config {}", config.display()))?;
         Self::with_config(model, config)

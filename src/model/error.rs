@@ -1,7 +1,7 @@
 //! The one error of everything that reads a model: what was looked at, what was expected there, what was
 //! found, and what to do about it. A file from outside never causes a panic, only one of these.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Longest piece of a file's own text that a message repeats, in characters.
 const SHOWN_CHARACTERS: usize = 64;
@@ -35,7 +35,7 @@ pub enum Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// The operating system refused.
-    #[error("{path}: {cause}; {remedy}", path = path.display())]
+    #[error("{path}: {cause}; {remedy}", path = shown_path(path))]
     Io {
         /// The file in question.
         path: PathBuf,
@@ -98,4 +98,35 @@ pub fn shown(text: &str) -> String {
         out.push('…');
     }
     out
+}
+
+/// A path made safe for a message, at its whole length.
+pub fn shown_path(path: &Path) -> String {
+    printable(&path.display().to_string()).replace('\n', "\\n")
+}
+
+/// Text made safe for a terminal: what would move its cursor, change its colours or the order of its letters is escaped; lines stay.
+pub fn printable(text: &str) -> String {
+    let acts = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_steer_a_terminal_and_stays_readable() {
+        assert_eq!(printable("a\u{1b}[31m\r\u{7f}\u{9b}2J\u{202e}'é\\ あ'\n\tb"), "a\\u{1b}[31m\\r\\u{7f}\\u{9b}2J\\u{202e}'é\\ あ'\n\tb");
+        assert_eq!(shown_path("it's\n\u{1b}c".as_ref()), "it's\\n\\u{1b}c");
+        let refused = ModelError::Io { path: "\u{1b}c.gguf".into(), cause: std::io::ErrorKind::NotFound.into(), remedy: "give another" };
+        assert_eq!(refused.to_string(), "\\u{1b}c.gguf: entity not found; give another");
+    }
 }

@@ -5,9 +5,10 @@
 //! safetensors header, is a model of Hugging Face; a llama2.c checkpoint by its magic number or by a header whose sizes are
 //! possible.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::ModelError;
+use super::error::{ModelError, printable, shown_path};
 use super::gguf::{Gguf, GgufFile, MAGIC, SharedBytes, map};
 use super::import::safetensors::is_safetensors;
 use super::import::{Import, folder, huggingface, llama2c};
@@ -23,7 +24,7 @@ pub struct ModelFile {
 #[derive(Debug)]
 enum Content {
     Gguf(GgufFile),
-    Import { import: Import, maps: Vec<SharedBytes>, paths: Vec<PathBuf> },
+    Import { import: Import, maps: Vec<SharedBytes> },
 }
 
 impl ModelFile {
@@ -34,7 +35,7 @@ impl ModelFile {
     /// [`ModelError::Io`] if a file cannot be opened or mapped; as the format's reader says for files that are not GGUF.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = Self::open_silently(path)?;
-        file.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+        file.warnings().iter().for_each(|warning| drop(writeln!(io::stderr(), "warning: {}", printable(warning))));
         Ok(file)
     }
 
@@ -55,7 +56,7 @@ impl ModelFile {
             let (tokenizer, warnings) = llama2c_tokenizer(path, bytes);
             let mut import = llama2c::import(bytes, tokenizer.as_ref())?;
             import.warnings.extend(warnings);
-            Content::Import { import, maps: vec![file], paths: vec![path.to_owned()] }
+            Content::Import { import, maps: vec![file] }
         } else {
             Content::Gguf(GgufFile::open(path)?)
         };
@@ -72,7 +73,7 @@ impl ModelFile {
         // What was packed or permuted has been copied: a fresh map holds no page of it.
         maps = map_all()?;
         import.warnings.extend(found.warnings);
-        Ok(Self { content: Content::Import { import, maps, paths: found.files }, path: path.to_owned() })
+        Ok(Self { content: Content::Import { import, maps }, path: path.to_owned() })
     }
 
     /// Reads the directory.
@@ -121,14 +122,6 @@ impl ModelFile {
         }
     }
 
-    /// The paths of all files that are mapped.
-    pub fn paths(&self) -> Vec<PathBuf> {
-        match &self.content {
-            Content::Gguf(file) => file.paths(),
-            Content::Import { paths, .. } => paths.clone(),
-        }
-    }
-
     /// Where the model lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -148,9 +141,9 @@ fn llama2c_tokenizer(path: &Path, file: &[u8]) -> (Option<Tokenizer>, Vec<String
         match Tokenizer::from_file(&beside) {
             Ok(tokenizer) if tokenizer.len() as u64 == vocab => return (Some(tokenizer), Vec::new()),
             Ok(tokenizer) => {
-                warnings.push(format!("{}: not used, it has {} tokens and the model {vocab}", beside.display(), tokenizer.len()));
+                warnings.push(format!("{}: not used, it has {} tokens and the model {vocab}", shown_path(&beside), tokenizer.len()));
             }
-            Err(refusal) => warnings.push(format!("{}: not used, {refusal}", beside.display())),
+            Err(refusal) => warnings.push(format!("{}: not used, {refusal}", shown_path(&beside))),
         }
     }
     (None, warnings)

@@ -31,7 +31,7 @@ pub fn documents(text: &str) -> Vec<&str> {
 /// # Errors
 /// [`ModelError::Io`] if the file cannot be read or is not UTF-8; as [`Tokenizer::encode_with_bos`].
 pub fn read_documents(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<Vec<u32>>, ModelError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| ModelError::Io {
+    let text = crate::inputs::read_text(path).map_err(|cause| ModelError::Io {
         path: path.to_owned(),
         cause,
         remedy: "give a readable text file in UTF-8",

@@ -46,6 +46,7 @@ fn refuse(item: impl Into<String>, expected: impl Into<String>, found: impl Into
 pub fn read(path: &Path) -> anyhow::Result<Trace> {
     use anyhow::Context;
     let context = || format!("trace {}", path.display());
+    crate::inputs::note(path);
     let file = std::fs::File::open(path).with_context(context)?;
     if !file.metadata().with_context(context)?.is_file() {
         return Err(refuse("file", "a safetensors file", "no regular file")).with_context(context);

@@ -248,7 +248,7 @@ impl<'a> Loaded<'a> {
 pub(super) fn integer_widths(config: Option<&Path>) -> anyhow::Result<(usize, u32, u32)> {
     let Some(path) = config else { return Ok((8, 8, 16)) };
     let text =
-        std::fs::read_to_string(path).with_context(|| format!("config {}: cannot be read; give one of configs/*.toml", path.display()))?;
+        crate::inputs::read_text(path).with_context(|| format!("config {}: cannot be read; give one of configs/*.toml", path.display()))?;
     let config = AccelConfig::from_toml(&text).with_context(|| format!("config {}", path.display()))?;
     Ok((config.kv_bits, config.rom_log2, config.rom_bits))
 }

@@ -32,7 +32,7 @@ pub struct Fit {
 pub fn fits(gguf: &Gguf<'_>, tensors: &[Tensor], files: &[PathBuf]) -> anyhow::Result<Vec<Fit>> {
     let named = NAMED.iter().map(|(_, text)| Ok(AccelConfig::from_toml(text)?));
     let given = files.iter().map(|path| {
-        let text = std::fs::read_to_string(path)
+        let text = crate::inputs::read_text(path)
             .with_context(|| format!("config {}: cannot be read; give one of configs/*.toml or your own", path.display()))?;
         AccelConfig::from_toml(&text).with_context(|| format!("config {}", path.display()))
     });

@@ -149,7 +149,7 @@ fn print(out: &mut dyn Write, r: &Report, brief: bool) -> std::io::Result<()> {
     writeln!(
         out,
         "{}: {}, {} bytes, {} of them metadata; {} tensors",
-        r.file.display(),
+        crate::model::error::shown_path(&r.file),
         r.format,
         r.bytes,
         r.metadata_bytes,

@@ -22,7 +22,7 @@ pub use tensor::{TensorInfo, TensorType};
 pub use value::{Array, Value, ValueType};
 pub use write::{GgufPlan, GgufStream, GgufWriter, Metadata};
 
-use super::error::{ModelError, Refusal};
+use super::error::{ModelError, Refusal, shown_path};
 
 /// First four bytes of every GGUF file.
 pub const MAGIC: [u8; 4] = *b"GGUF";
@@ -57,7 +57,7 @@ impl GgufFile {
     /// As [`Gguf::parse`]; parts that do not belong together are refused.
     pub fn parse(&self) -> Result<Gguf<'_>, ModelError> {
         let paths = split::paths(&self.path);
-        let name = |index: usize| paths.get(index).map_or(String::new(), |path| path.display().to_string());
+        let name = |index: usize| paths.get(index).map_or(String::new(), |path| shown_path(path));
         Ok(split::parse_parts(&self.parts().collect::<Vec<_>>(), name)?.owned_by(&self.maps))
     }
 
@@ -76,11 +76,6 @@ impl GgufFile {
         self.maps.iter().map(|map| map.bytes().len() as u64).sum()
     }
 
-    /// The paths of all files.
-    pub fn paths(&self) -> Vec<PathBuf> {
-        split::paths(&self.path)
-    }
-
     /// Where the file lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -91,6 +86,7 @@ impl GgufFile {
 pub(super) fn map(path: &Path, named: bool) -> Result<SharedBytes, ModelError> {
     let remedy = if named { "give the path of a readable model file" } else { "put all files of the model into one folder" };
     let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy };
+    crate::inputs::note(path);
     let file = std::fs::File::open(path).map_err(fail)?;
     if file.metadata().map_err(fail)?.is_dir() {
         return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));

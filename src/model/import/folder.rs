@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::model::error::{ModelError, Refusal, shown};
+use crate::model::error::{ModelError, Refusal, shown, shown_path};
 use crate::model::gguf::Metadata;
 use crate::model::tokenizer::{HF_CONFIG_KEY, HF_JSON_KEY, Tokenizer};
 
@@ -43,7 +43,7 @@ pub struct Found {
 pub fn find(path: &Path) -> Result<Found, ModelError> {
     let (folder, asked) = if path.is_dir() { (path, None) } else { (path.parent().unwrap_or(Path::new("")), Some(path)) };
     let missing = |what: &str, found: &str| {
-        let item = format!("{}, {what}", if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.display());
+        let item = format!("{}, {what}", shown_path(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }));
         ModelError::refused(Refusal::Missing, item, "to be present", found, REMEDY)
     };
     let config = optional(&folder.join("config.json"), LARGEST_JSON)?.ok_or_else(|| missing("config.json", "nothing"))?;
@@ -63,7 +63,7 @@ pub fn find(path: &Path) -> Result<Found, ModelError> {
     let name = std::path::absolute(folder).ok().and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()));
     let (tokenizer, warnings) = match tokenizer(folder) {
         Ok(tokenizer) => (tokenizer, Vec::new()),
-        Err(refusal) => (Vec::new(), vec![format!("the tokenizer in {} is not used: {refusal}", folder.display())]),
+        Err(refusal) => (Vec::new(), vec![format!("the tokenizer in {} is not used: {refusal}", shown_path(folder))]),
     };
     Ok(Found { files, config, tokenizer, warnings, name: name.unwrap_or_default() })
 }
@@ -141,7 +141,8 @@ fn optional(path: &Path, largest: u64) -> Result<Option<Vec<u8>>, ModelError> {
     };
     if size > largest {
         let expected = format!("at most {largest} bytes");
-        return Err(ModelError::refused(Refusal::Bounds, path.display().to_string(), expected, format!("{size} bytes"), REMEDY));
+        return Err(ModelError::refused(Refusal::Bounds, shown_path(path), expected, format!("{size} bytes"), REMEDY));
     }
+    crate::inputs::note(path);
     std::fs::read(path).map(Some).map_err(io)
 }

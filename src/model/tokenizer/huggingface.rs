@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use super::super::error::{ModelError, Refusal, shown};
+use super::super::error::{ModelError, Refusal, shown, shown_path};
 use super::vocabulary::{Kind, Vocabulary, byte_of};
 use super::{Scheme, Spelling, Tokenizer};
 
@@ -57,7 +57,7 @@ pub fn from_folder(folder: &Path) -> Result<Tokenizer, ModelError> {
         (Some(json), _) => from_json(&json, &config)?,
         (None, Some(model)) => super::sentencepiece::from_model(&model)?,
         (None, None) => {
-            let item = folder.display().to_string();
+            let item = shown_path(folder);
             return Err(ModelError::refused(Refusal::Missing, item, "tokenizer.json or tokenizer.model", "neither", REMEDY));
         }
     };
@@ -190,7 +190,8 @@ fn optional(path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
     };
     if size > LARGEST {
         let expected = format!("at most {LARGEST} bytes");
-        return Err(ModelError::refused(Refusal::Bounds, path.display().to_string(), expected, format!("{size} bytes"), REMEDY));
+        return Err(ModelError::refused(Refusal::Bounds, shown_path(path), expected, format!("{size} bytes"), REMEDY));
     }
+    crate::inputs::note(path);
     std::fs::read(path).map(Some).map_err(io)
 }
