@@ -99,7 +99,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         timing: args.timing.then(|| Timing::new(parsed, surveyed)),
         file: args.file,
     };
-    print(&mut *args.json.text(), &report, args.brief)?;
+    anyhow::Context::context(print(&mut *args.json.text(), &report, args.brief), "cannot write to standard output")?;
     args.json.write(&report)?;
     Ok(Outcome::Held)
 }
