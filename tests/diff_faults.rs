@@ -233,7 +233,7 @@ fn faults_are_named_from_the_layers_outputs_alone() {
                 let names: Vec<&str> = found.diagnoses[0].findings.iter().map(|f| f.name).collect();
                 let same = ["RoPE turns other pairs", "permuted rows of a weight"];
                 let also = |other: &&str| *other == name || same.contains(&name) && same.contains(other);
-                assert!(names.contains(&name) && names.iter().all(|n| also(n)), "{case}: {:#?}", found.diagnoses);
+                assert!(names.contains(&name) && names.iter().all(also), "{case}: {:#?}", found.diagnoses);
             };
             for (fault, name) in cases {
                 named(plain(kind, &file, fault), name, &format!("{kind:?} {sizes:?} {fault:?}"));
