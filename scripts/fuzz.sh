@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
-targets=${2:-gguf safetensors tokenizer template}
+targets=${2:-gguf safetensors tokenizer template trace}
 host=$(rustc -vV | sed -n 's/^host: //p')
 work=$PWD/target/fuzz
 for target in $targets; do
