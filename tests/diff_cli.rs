@@ -79,6 +79,14 @@ fn the_cycle_model_is_equal_to_the_integer_reference_also_from_the_judges_inputs
     assert!(!sim.contains("PARTS at") && !integer.contains("PARTS at"), "{integer}");
 }
 
+/// The integer path shows no values before rounding: codes that differ do not part where the stage agrees from its inputs.
+#[test]
+fn the_integer_reference_does_not_part_from_the_judge_by_codes_of_a_stage_that_agrees() {
+    let (said, _) = diff(&["float", "integer", "--model", MODEL, "--tokens", "1,403,407,261", "--allow-ties"]);
+    assert!(!said.contains("PARTS at") && !said.contains(" other"), "{said}");
+    assert!(said.contains("every stage agrees from b's inputs") || said.contains("EQUAL"), "{said}");
+}
+
 #[test]
 fn a_spoilt_copy_of_the_model_is_told_from_it_with_its_fault() {
     let folder = Folder::new("diff-copy");

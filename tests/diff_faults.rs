@@ -9,9 +9,10 @@ mod support;
 use plain::{Fault, Plain};
 use support::parts::Parts;
 use tritforge::diff::graph::Evaluator;
-use tritforge::diff::{Comparison, Settings, diff};
+use tritforge::diff::report;
+use tritforge::diff::{Comparison, Settings, Verdict, diff};
 use tritforge::model::gguf::{Gguf, GgufWriter, Metadata, TensorType};
-use tritforge::model::judge::Stage;
+use tritforge::model::judge::{Place, Stage};
 use tritforge::model::synth::{Synth, parse_shape};
 use tritforge::model::{LlamaModel, Model};
 use tritforge::trace::{Loaded, Runner, Trace};
@@ -431,4 +432,61 @@ fn constants_exchanged_weights_and_missing_scales_and_biases_of_a_file_are_named
             }
         }
     }
+}
+
+/// Sets some values of a stage.
+fn spoil(mut trace: Trace, layer: usize, stage: Stage, at: std::ops::Range<usize>, value: f64) -> Trace {
+    let tensor = trace.get_mut(Place { layer: Some(layer), stage }).unwrap();
+    let at = at.start..at.end.min(tensor.values.len());
+    tensor.values[at].fill(value);
+    trace
+}
+
+#[test]
+fn values_that_are_no_numbers_and_zeros_are_said_and_nothing_is_suspected() {
+    for kind in [Kind::Ternary, Kind::Llama] {
+        let file = file_of(kind, RECTANGLES);
+        let cases = [
+            (Stage::V, 5..6, f64::NAN, "b holds 1 of 288 values that are no numbers (first at token 0, head 0, element 5)"),
+            (Stage::KqSoft, 9..11, f64::NAN, "b holds 2 of 324 values that are no numbers (first at head 0, query 1, key 0)"),
+            (Stage::FfnAct, 80..usize::MAX, f64::INFINITY, "b holds 640 of 720 values that are no numbers (first at token 1, element 0)"),
+            (Stage::FfnOut, 0..usize::MAX, 0.0, "b is all zeros"),
+            (Stage::Q, 0..usize::MAX, 0.0, "b is all zeros"),
+        ];
+        for (stage, at, value, said) in cases {
+            let other = spoil(own(&file), 1, stage, at, value);
+            let found = compared(&file, &other, false);
+            let row = found.rows.iter().find(|row| row.verdict == Verdict::Parts).unwrap();
+            assert_eq!(row.note.as_deref(), Some(said), "{kind:?} {stage:?}");
+            assert_eq!(found.first_parting.as_ref(), Some(&row.tensor));
+            assert!(found.diagnoses.is_empty() && !found.equal(), "{kind:?} {stage:?}: {:?}", found.diagnoses);
+            assert!(report::text(&found, false).contains(&format!("PARTS at {}: {said}", row.tensor)));
+            for diagnosis in compared(&file, &other, true).diagnoses {
+                assert!(diagnosis.before.is_finite() && diagnosis.findings.iter().all(|f| f.after.is_finite()), "{diagnosis:?}");
+            }
+        }
+        let (a, b) = (spoil(own(&file), 0, Stage::V, 0..1, f64::NAN), spoil(own(&file), 0, Stage::V, 0..1, f64::NAN));
+        let found = diff(&a, &b, None, None, Settings::default());
+        assert!(!found.equal() && !found.only_ties);
+        let row = found.rows.iter().find(|row| row.verdict == Verdict::Parts).unwrap();
+        assert_eq!(row.tensor, "blk.0.v", "two values that are no numbers are not equal");
+        // What kq holds behind its query is nobody's.
+        let (a, b) = (spoil(own(&file), 0, Stage::Kq, 1..2, f64::NAN), spoil(own(&file), 0, Stage::Kq, 1..2, f64::INFINITY));
+        assert!(diff(&a, &b, None, None, Settings::default()).equal());
+    }
+}
+
+/// Everything between tokens and logits is computed under each suspect, once each; and where that is much, parameters are not searched for.
+#[test]
+fn a_trace_of_the_logits_alone_is_diagnosed_in_a_bounded_number_of_evaluations() {
+    let file = std::fs::read(support::embedded("stories3m.tq2_0.gguf")).unwrap();
+    let spoilt = Parts::read(&file).set("bitnet-b1.58.attention.layer_norm_rms_epsilon", Metadata::F32(1e-3)).write();
+    let mut other = own(&spoilt);
+    let places: Vec<Place> = other.iter().map(|(place, _)| place).filter(|place| place.stage != Stage::ResultOutput).collect();
+    places.into_iter().for_each(|place| drop(other.remove(place)));
+    let found = compared(&file, &other, false);
+    assert_eq!(found.first_parting.as_deref(), Some("result_output"));
+    let [diagnosis] = &found.diagnoses[..] else { panic!("{:?}", found.diagnoses) };
+    assert!(diagnosis.findings.iter().any(|f| f.name == "wrong epsilon"), "{diagnosis:#?}");
+    assert!(diagnosis.tried < 120 && diagnosis.limits.as_ref().unwrap().contains("usual values"), "{diagnosis:#?}");
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use super::trace::PassArgs;
 use super::{Outcome, output};
 use crate::diff::graph::Evaluator;
-use crate::diff::{Settings, diff, plot, report};
+use crate::diff::{Settings, Verdict, diff, plot, report};
 use crate::model::ModelFile;
 use crate::trace::{Loaded, Runner, Trace, file};
 
@@ -182,7 +182,7 @@ fn finish(args: &Args, a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed:
         );
     }
     let comparison = diff(a, b, model, fed, Settings { tolerance: args.tolerance, stage_by_stage: args.stage_by_stage });
-    if comparison.rows.iter().all(|row| row.stats.is_none()) {
+    if comparison.rows.iter().all(|row| row.stats.is_none() && row.verdict != Verdict::Unlike) {
         bail!("nothing to compare: expected tensors that both sides have, found none; docs/trace.md says what each path shows");
     }
     write!(args.json.text(), "{}", report::text(&comparison, args.all)).context("cannot write to standard output")?;

@@ -26,6 +26,8 @@ pub struct Stats {
     pub first: Option<Element>,
     /// The element of the largest error.
     pub worst: Option<Element>,
+    /// What all elements beyond the tolerance have in common, where they are several: one token, one head.
+    pub all_at: Option<String>,
 }
 
 /// One element of both sides.
@@ -79,9 +81,22 @@ pub fn counts(place: Place, shape: &[usize], at: usize) -> bool {
     at % keys <= keys - queries + at / keys % queries
 }
 
-/// |a - b|; 0 for equal infinities and for two NaNs.
+/// How many values are no finite numbers and where the first is, in words; none where all are. What kq holds behind its query does not count.
+pub fn not_numbers(place: Place, t: &Tensor) -> Option<String> {
+    let mut found = t.values.iter().enumerate().filter(|(at, v)| !v.is_finite() && counts(place, &t.shape, *at));
+    let (first, _) = found.next()?;
+    let first = described(place, &unravel(&t.shape, first));
+    Some(format!("{} of {} values that are no numbers (first at {first})", found.count() + 1, t.values.len()))
+}
+
+/// Whether all values that count are 0.
+pub fn is_zero(place: Place, t: &Tensor) -> bool {
+    t.values.iter().enumerate().all(|(at, v)| *v == 0.0 || !counts(place, &t.shape, at))
+}
+
+/// |a - b|; 0 for equal infinities, infinite where either is not a number.
 fn distance(a: f64, b: f64) -> f64 {
-    if a == b || a.is_nan() && b.is_nan() {
+    if a == b {
         return 0.0;
     }
     let d = (a - b).abs();
@@ -120,6 +135,7 @@ pub fn compare(place: Place, a: &Tensor, b: &Tensor, tolerance: f64) -> Result<S
         Element { place: described(place, &index), index, values: [x[at], y[at]] }
     };
     let (mut beyond, mut first, mut worst, mut max_error, mut max_relative) = (0, None, None, 0.0, 0.0f64);
+    let mut common: Vec<Option<usize>> = Vec::new();
     for (at, (a, b)) in counted() {
         let d = distance(*a, *b);
         if d == 0.0 {
@@ -131,11 +147,23 @@ pub fn compare(place: Place, a: &Tensor, b: &Tensor, tolerance: f64) -> Result<S
         if relative > tolerance {
             beyond += 1;
             first = first.or_else(|| Some(element(at)));
+            let index = unravel(&shape, at).into_iter().map(Some);
+            if beyond == 1 {
+                common = index.collect();
+            } else if common.iter().any(Option::is_some) {
+                common.iter_mut().zip(index).filter(|(c, i)| **c != *i).for_each(|(c, _)| *c = None);
+            }
         }
         if d > max_error {
             (max_error, worst) = (d, Some(element(at)));
         }
     }
+    let named = axes(place.stage, shape.len()).iter().zip(&common).zip(&shape).enumerate();
+    let shared = named
+        .filter(|(_, (_, size))| **size > 1)
+        .filter_map(|(axis, ((name, at), _))| at.map(|at| format!("{name} {}", if axis == 0 { at + skipped } else { at })));
+    let shared = shared.collect::<Vec<_>>().join(", ");
+    let all_at = (beyond > 1 && !shared.is_empty()).then_some(shared);
     Ok(Stats {
         cosine: if aa == 0.0 && bb == 0.0 { 1.0 } else { ab / (aa * bb).sqrt() },
         max_error,
@@ -146,6 +174,7 @@ pub fn compare(place: Place, a: &Tensor, b: &Tensor, tolerance: f64) -> Result<S
         beyond,
         first,
         worst,
+        all_at,
     })
 }
 
@@ -197,5 +226,17 @@ mod tests {
     fn not_a_number_is_beyond_every_tolerance() {
         let (a, b) = (tensor(&[1, 2], &[1.0, 2.0]), tensor(&[1, 2], &[1.0, f64::NAN]));
         assert_eq!(compare(at(Stage::Kqv), &a, &b, 1e9).unwrap().beyond, 1);
+        assert_eq!(compare(at(Stage::Kqv), &b, &b, 1e9).unwrap().beyond, 1, "two of them are not equal");
+        assert_eq!(not_numbers(at(Stage::Kqv), &b).unwrap(), "1 of 2 values that are no numbers (first at token 0, element 1)");
+        let kq = tensor(&[1, 2, 2], &[1.0, f64::NAN, 2.0, 3.0]);
+        assert_eq!((not_numbers(at(Stage::Kq), &kq), not_numbers(at(Stage::KqSoft), &kq).is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_all_elements_beyond_have_in_common_is_said() {
+        let a = tensor(&[2, 2, 2], &[1.0; 8]);
+        let b = tensor(&[2, 2, 2], &[1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 1.0]);
+        assert_eq!(compare(at(Stage::Q), &a, &b, 0.1).unwrap().all_at.as_deref(), Some("head 1"));
+        assert_eq!(compare(at(Stage::Q), &a, &a, 0.1).unwrap().all_at, None);
     }
 }

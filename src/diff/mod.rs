@@ -21,7 +21,7 @@ use crate::model::judge::Place;
 use crate::model::quant::Arithmetic;
 use crate::trace::{About, Trace};
 use codes::{CodeDifferences, compare_codes};
-use compare::{Stats, compare};
+use compare::{Stats, compare, is_zero, not_numbers};
 use graph::Evaluator;
 use noise::Tolerances;
 use scene::{Diagnosis, Scene};
@@ -89,6 +89,9 @@ pub struct Comparison {
     pub diagnoses: Vec<Diagnosis>,
     /// Names in the files that mean nothing here.
     pub unknown: Vec<String>,
+    /// There was a model to compute stages with.
+    #[serde(skip)]
+    pub with_model: bool,
 }
 
 impl Comparison {
@@ -132,6 +135,7 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
     places.sort_by_key(|place| place.rank());
     places.dedup();
     let mut rows: Vec<Row> = Vec::new();
+    let mut no_numbers = false;
     for place in places {
         let mut row =
             Row { tensor: place.to_string(), place, verdict: Verdict::OneSide, stats: None, codes: None, stage: None, note: None };
@@ -154,7 +158,19 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
                         settings.stage_by_stage || rows.iter().any(|row| !matches!(row.verdict, Verdict::Equal | Verdict::OneSide));
                     row.codes = left.int8.is_some().then(|| compare_codes(place, (left_trace, left), (b, y), tolerances.tie, differed));
                     row.stage = stage.as_ref().and_then(|stage| compare(place, stage, y, of_stage).ok());
+                    if let (Some(codes), Some(Stats { beyond: 0, .. })) = (&mut row.codes, &row.stage) {
+                        // From b's inputs the rounding is b's: whatever differs came in with them.
+                        codes.carried += std::mem::take(&mut codes.real);
+                    }
                     row.verdict = verdict(&stats, row.codes.as_ref(), row.stage.as_ref(), of_stage);
+                    let unlike_numbers = [("a", left), ("b", y)].map(|(side, t)| Some(format!("{side} holds {}", not_numbers(place, t)?)));
+                    if unlike_numbers.iter().any(Option::is_some) {
+                        row.verdict = if no_numbers { Verdict::Carried } else { Verdict::Parts };
+                        row.note = Some(unlike_numbers.into_iter().flatten().collect::<Vec<_>>().join(", "));
+                        no_numbers = true;
+                    } else if matches!(row.verdict, Verdict::Parts | Verdict::Beyond) && is_zero(place, y) && !is_zero(place, left) {
+                        row.note = Some("b is all zeros".into());
+                    }
                     row.stats = Some(stats);
                 }
             }
@@ -172,7 +188,9 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
     let nothing_else = tolerances.exact || rows.iter().all(|row| row.verdict != Verdict::Carried);
     let only_ties = first_parting.is_none() && has_ties && nothing_else;
     let most = if settings.stage_by_stage { MOST_DIAGNOSES } else { 1 };
-    let suspects = rows.iter().filter(|row| row.verdict == Verdict::Parts).take(most);
+    // What a note says needs no suspects.
+    let parted = rows.iter().filter(|row| row.verdict == Verdict::Parts).take(most);
+    let suspects = parted.filter(|row| row.note.is_none());
     let diagnoses =
         model.map_or_else(Vec::new, |model| suspects.filter_map(|row| Some(Scene::new(model, b, row.place)?.diagnose())).collect());
     let unknown = a.unknown.iter().chain(&b.unknown).cloned().collect();
@@ -187,6 +205,7 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
         rows,
         diagnoses,
         unknown,
+        with_model: model.is_some(),
     }
 }
 

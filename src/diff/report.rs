@@ -10,6 +10,8 @@ use super::{Comparison, Row, Verdict};
 const SHOWN_OF_A_KIND: usize = 6;
 /// Diagnoses of one kind whose tensors are named.
 const NAMED: usize = 6;
+/// Smaller remainders than this are those of a parameter that was searched for.
+const REMAINS: f64 = 1e-6;
 
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
@@ -90,8 +92,11 @@ fn write(out: &mut String, c: &Comparison, all: bool) -> std::fmt::Result {
         writeln!(out, "not compared: '{name}' means nothing here (docs/trace.md)")?;
     }
     writeln!(out, "\n{}", conclusion(c))?;
-    for text in diagnoses(&c.diagnoses) {
+    for text in diagnoses(&c.diagnoses, c.tolerances.stage.max(REMAINS)) {
         writeln!(out, "{text}")?;
+    }
+    for (tensor, limits) in c.diagnoses.iter().filter_map(|d| Some((&d.tensor, d.limits.as_ref()?))) {
+        writeln!(out, "note: {tensor}: {limits}")?;
     }
     Ok(())
 }
@@ -125,7 +130,8 @@ fn row(out: &mut String, row: &Row) -> std::fmt::Result {
 fn element(s: &Stats) -> String {
     let Some(first) = &s.first else { return "by its stage alone".into() };
     let worst = s.worst.as_ref().map_or(String::new(), |w| format!("; worst at {}: {} and {}", w.place, w.values[0], w.values[1]));
-    format!("first at {}: {} and {}{worst}", first.place, first.values[0], first.values[1])
+    let all_at = s.all_at.as_ref().map_or(String::new(), |at| format!("; all {} beyond at {at}", s.beyond));
+    format!("first at {}: {} and {}{worst}{all_at}", first.place, first.values[0], first.values[1])
 }
 
 fn conclusion(c: &Comparison) -> String {
@@ -158,7 +164,8 @@ fn conclusion(c: &Comparison) -> String {
                 _ => String::new(),
             };
             if row.verdict == Verdict::Beyond {
-                out += "\n(no --model: whether the stage itself differs is not known, and nothing is diagnosed)";
+                let why = if c.with_model { "what b holds is not enough to compute this stage" } else { "no --model" };
+                out += &format!("\n({why}: whether the stage itself differs is not known, and nothing is diagnosed)");
             }
         }
     }
@@ -166,8 +173,12 @@ fn conclusion(c: &Comparison) -> String {
 }
 
 /// Diagnoses, equal ones of several tensors together.
-fn diagnoses(all: &[Diagnosis]) -> Vec<String> {
+fn diagnoses(all: &[Diagnosis], tolerance: f64) -> Vec<String> {
     let remainders = |f: &Finding| format!("error {} -> {}", number(f.before), number(f.after));
+    let explained = |f: &Finding| {
+        let rest = if f.after > tolerance { "; this explains a part, what remains may be a second fault" } else { "" };
+        remainders(f) + rest
+    };
     let mut out: Vec<(String, String, Vec<&str>)> = Vec::new();
     for d in all {
         let texts: Vec<(String, String)> = match (&d.findings[..], &d.nearest) {
@@ -176,7 +187,7 @@ fn diagnoses(all: &[Diagnosis]) -> Vec<String> {
                     nearest.as_ref().map_or(String::new(), |f| format!("; the nearest is {} ({}), {}", f.name, f.what, remainders(f)));
                 vec![("diagnosis: none of the usual suspects".into(), format!("{} ways tried{nearest}", d.tried))]
             }
-            (findings, _) => findings.iter().map(|f| (format!("diagnosis: {}: {}", f.name, f.what), remainders(f))).collect(),
+            (findings, _) => findings.iter().map(|f| (format!("diagnosis: {}: {}", f.name, f.what), explained(f))).collect(),
         };
         for (what, figures) in texts {
             match out.iter_mut().find(|(other, _, _)| *other == what) {

@@ -1,6 +1,7 @@
 //! Where a diagnosis happens, and the diagnosis: a place where the other side is not what this model gives from the other side's own inputs.
 //! In: an [`Evaluator`], the other side's trace, the place. Out: the suspects that reproduce the other side.
 
+use std::cell::Cell;
 use std::fmt::Display;
 
 use serde::Serialize;
@@ -22,6 +23,14 @@ const NOTHING: f64 = 1e-12;
 /// Points of the coarse grid and steps of the fine search for a parameter.
 const GRID: usize = 120;
 const STEPS: usize = 60;
+/// Ways that a diagnosis computes with both searches, and without them.
+const EVALUATIONS: u64 = 700;
+const LEAST_EVALUATIONS: u64 = 24;
+/// Multiplications up to which parameters are searched for, and all that are spent on the suspects of a place: seconds, and half a minute.
+const SEARCH_WORK: u64 = 6_000_000_000;
+const MOST_WORK: u64 = 60_000_000_000;
+/// The nearest of those that explain nothing is only worth a word where it leaves at most this share.
+const NEAREST: f64 = 0.5;
 
 /// What a suspect gives.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,6 +58,8 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Where there are none: the one that comes nearest.
     pub nearest: Option<Finding>,
+    /// What was not tried because the trace lacks so much that it would take too long.
+    pub limits: Option<String>,
 }
 
 /// A place under suspicion.
@@ -61,6 +72,8 @@ pub struct Scene<'s, 'm> {
     pub place: Place,
     /// What its computation takes.
     pub touched: Touched,
+    /// Ways that may still be computed.
+    evaluations: Cell<u64>,
 }
 
 /// Error of `found` against `wanted`, relative to the RMS of `wanted`.
@@ -72,14 +85,22 @@ fn remainder(place: Place, found: &Tensor, wanted: &Tensor) -> f64 {
     let found = &found.values[found.values.len() - wanted.values.len()..];
     let pairs = found.iter().zip(&wanted.values).enumerate().filter(|(at, _)| counts(place, &wanted.shape, *at));
     let (error, power) = pairs.fold((0.0, 0.0), |(error, power), (_, (a, b))| (error + (a - b) * (a - b), power + b * b));
-    let ratio = (error / power.max(f64::MIN_POSITIVE)).sqrt();
+    // Beside zeros nothing says how near a way comes.
+    let ratio = (error / power).sqrt();
     if ratio.is_nan() { f64::INFINITY } else { ratio }
 }
 
 impl<'s, 'm> Scene<'s, 'm> {
     /// None where the place cannot be computed.
     pub fn new(evaluator: &'s Evaluator<'m>, other: &'s Trace, place: Place) -> Option<Self> {
-        Some(Self { evaluator, other, place, touched: evaluator.touched(place, other)? })
+        let touched = evaluator.touched(place, other)?;
+        let evaluations = Cell::new((MOST_WORK / touched.work.max(1)).max(LEAST_EVALUATIONS));
+        Some(Self { evaluator, other, place, touched, evaluations })
+    }
+
+    /// Whether one way is computed so quickly that parameters can be searched for; else the usual ones are tried.
+    pub fn can_search(&self) -> bool {
+        self.touched.work.saturating_mul(EVALUATIONS) <= SEARCH_WORK
     }
 
     /// The model's own way.
@@ -127,6 +148,8 @@ impl<'s, 'm> Scene<'s, 'm> {
 
     /// What a recipe leaves of the difference.
     fn left(&self, recipe: &Recipe) -> f64 {
+        let Some(rest) = self.evaluations.get().checked_sub(1) else { return f64::INFINITY };
+        self.evaluations.set(rest);
         let wanted = self.other.get(self.place);
         let found = self.evaluator.stage(self.place, self.other, recipe);
         found.zip(wanted).map_or(f64::INFINITY, |(found, wanted)| remainder(self.place, &found, wanted))
@@ -141,8 +164,12 @@ impl<'s, 'm> Scene<'s, 'm> {
             self.left(&recipe)
         };
         let step = (high / low).powf(1.0 / GRID as f64);
-        let grid = (0..=GRID).map(|i| low * step.powi(i as i32));
+        let points = if self.can_search() { GRID + 1 } else { 0 };
+        let grid = (0..points).map(|i| low * step.powi(i as i32));
         let (best, least) = grid.chain(usual.iter().copied()).map(|v| (v, left(v))).min_by(|a, b| a.1.total_cmp(&b.1))?;
+        if !self.can_search() {
+            return Some(best);
+        }
         // Golden section between the neighbours.
         let ratio = (5f64.sqrt() - 1.0) / 2.0;
         let (mut a, mut b) = ((best.max(low) / step).ln(), (best.max(low) * step).ln());
@@ -151,7 +178,8 @@ impl<'s, 'm> Scene<'s, 'm> {
             if left(c.exp()) < left(d.exp()) { b = d } else { a = c }
         }
         let fine = ((a + b) / 2.0).exp();
-        let (found, least) = if left(fine) < least { (fine, left(fine)) } else { (best, least) };
+        let finest = left(fine);
+        let (found, least) = if finest < least { (fine, finest) } else { (best, least) };
         let digits: f64 = format!("{found:.1e}").parse().unwrap_or(found);
         let round = if left(digits) <= least * 1.5 + NOTHING { digits } else { found };
         Some(round)
@@ -160,6 +188,10 @@ impl<'s, 'm> Scene<'s, 'm> {
     /// Tries all suspects.
     pub fn diagnose(&self) -> Diagnosis {
         let before = self.left(self.recipe());
+        if !before.is_finite() {
+            // Not a number, or zeros: no way of computing gives that, and each would come as near as the others.
+            return Diagnosis { tensor: self.place.to_string(), tried: 0, before, findings: Vec::new(), nearest: None, limits: None };
+        }
         let mut tried = 0;
         let mut best_of_each: Vec<Finding> = Vec::new();
         for suspect in SUSPECTS.iter().filter(|s| s.stages.iter().any(|stage| self.touched.stages.contains(stage))) {
@@ -170,13 +202,22 @@ impl<'s, 'm> Scene<'s, 'm> {
         }
         best_of_each.sort_by(|a, b| a.after.total_cmp(&b.after));
         let best = best_of_each.first().map_or(f64::INFINITY, |f| f.after);
-        let named = |f: &&Finding| before > NOTHING && f.after <= before * LEFT_AT_MOST && f.after <= best * BESIDE_BEST + NOTHING;
+        let named = |f: &&Finding| {
+            before > NOTHING && f.after.is_finite() && f.after <= before * LEFT_AT_MOST && f.after <= best * BESIDE_BEST + NOTHING
+        };
         let mut findings: Vec<Finding> = best_of_each.iter().filter(named).cloned().collect();
         if findings.is_empty() {
             findings.extend(self.constant_factor(before));
         }
-        let nearest = if findings.is_empty() { best_of_each.into_iter().next().filter(|f| f.after < before) } else { None };
-        Diagnosis { tensor: self.place.to_string(), tried, before, findings, nearest }
+        let nearest = if findings.is_empty() { best_of_each.into_iter().next().filter(|f| f.after <= before * NEAREST) } else { None };
+        let limits = if self.evaluations.get() == 0 {
+            Some("not every way was tried, the trace lacks too much before it: trace more stages or fewer tokens")
+        } else if !self.can_search() && self.touched.stages.len() > 1 {
+            Some("of epsilon, theta and positions only usual values were tried, the trace lacks too much before it: trace more stages")
+        } else {
+            None
+        };
+        Diagnosis { tensor: self.place.to_string(), tried, before, findings, nearest, limits: limits.map(Into::into) }
     }
 
     /// One factor between both sides, where nothing else explains the difference.

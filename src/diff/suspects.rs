@@ -35,6 +35,8 @@ const LINEAR_AND_HEAD: &[Stage] =
     &[Stage::Q, Stage::K, Stage::V, Stage::AttnOut, Stage::FfnGate, Stage::FfnUp, Stage::FfnOut, Stage::ResultOutput];
 /// Positions are tried shifted by up to this many either way.
 const MOST_SHIFT: i32 = 32;
+/// Or by this many, where each takes long.
+const FEW_SHIFTS: i32 = 2;
 
 /// Every suspect that is tried.
 pub const SUSPECTS: &[Suspect] = &[
@@ -88,7 +90,8 @@ pub const SUSPECTS: &[Suspect] = &[
         name: "shifted position",
         stages: ROPE,
         tries: |s| {
-            let shifts = (-MOST_SHIFT..=MOST_SHIFT).filter(|&shift| shift != 0);
+            let most = if s.can_search() { MOST_SHIFT } else { FEW_SHIFTS };
+            let shifts = (-most..=most).filter(|&shift| shift != 0);
             shifts.map(|shift| s.with(format!("positions {shift:+}"), |r| r.shift = shift.into())).collect()
         },
     },

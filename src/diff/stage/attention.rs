@@ -56,6 +56,7 @@ impl Pass<'_, '_> {
             return None;
         }
         let (tokens, heads, head_dim) = (q.shape[0], self.evaluator.shape.heads, self.evaluator.shape.head_dim);
+        self.touched.work += (heads * tokens * tokens * head_dim) as u64;
         let mut values = Vec::with_capacity(heads * tokens * tokens);
         for head in 0..heads {
             let kv = self.kv_head(head) * head_dim;

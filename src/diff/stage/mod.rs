@@ -4,7 +4,7 @@
 mod attention;
 mod products;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::graph::{Evaluator, Graph, Weight};
 use super::recipe::{Gain, HeadOrder, Norm, Part, Recipe};
@@ -23,6 +23,8 @@ pub struct Touched {
     pub norms: BTreeSet<Norm>,
     /// Stages that were computed, the asked one among them.
     pub stages: BTreeSet<Stage>,
+    /// Multiplications of its products.
+    pub work: u64,
 }
 
 /// One computation.
@@ -33,6 +35,8 @@ pub(super) struct Pass<'e, 'm> {
     /// Of products with stored matrices that are used as they are; f64 without it.
     pub arithmetic: Option<Arithmetic>,
     pub touched: Touched,
+    /// What was computed because the trace lacks it: several stages need the same ones, layer after layer.
+    computed: HashMap<Place, Option<Tensor>>,
 }
 
 fn tensor(shape: Vec<usize>, values: Vec<f64>) -> Tensor {
@@ -46,16 +50,21 @@ fn by_row(x: &Tensor, stage: impl Fn(&[f64]) -> Vec<f64>) -> Tensor {
 
 impl<'e, 'm> Pass<'e, 'm> {
     pub fn new(evaluator: &'e Evaluator<'m>, given: &'e Trace, recipe: &'e Recipe) -> Self {
-        Self { evaluator, given, recipe, arithmetic: None, touched: Touched::default() }
+        Self { evaluator, given, recipe, arithmetic: None, touched: Touched::default(), computed: HashMap::new() }
     }
 
     /// A stage that something needs: as given, or computed.
     fn input(&mut self, layer: Option<usize>, stage: Stage) -> Option<Tensor> {
         let place = Place { layer, stage };
-        match self.given.get(place) {
-            Some(tensor) => Some(tensor.clone()),
-            None => self.stage(place),
+        if let Some(tensor) = self.given.get(place) {
+            return Some(tensor.clone());
         }
+        if let Some(known) = self.computed.get(&place) {
+            return known.clone();
+        }
+        let tensor = self.stage(place);
+        self.computed.insert(place, tensor.clone());
+        tensor
     }
 
     /// The residual stream before a layer's attention.
@@ -237,6 +246,7 @@ impl<'e, 'm> Pass<'e, 'm> {
         if cols != x.width() {
             return None;
         }
+        self.touched.work += (rows * cols * x.shape[0]) as u64;
         let mut y = match (layered.weight, self.arithmetic) {
             (Weight::Stored(matrix), Some(arithmetic)) if !r#use.transposed => stored_product(&matrix, x, arithmetic),
             (weight, _) if r#use.transposed => {
@@ -276,6 +286,8 @@ impl<'e, 'm> Pass<'e, 'm> {
         let (count, used) = (model.shape.experts, model.shape.experts_used);
         let x = self.input(Some(layer), Stage::FfnNorm)?;
         let chances = product(Weight::Stored(*router), &x);
+        let of_one: u64 = [gate, up, down].iter().filter_map(|all| all.first()).map(|m| (m.rows * m.cols) as u64).sum();
+        self.touched.work += of_one * (used * x.shape[0]) as u64;
         let mut values = Vec::with_capacity(x.values.len());
         for (row, chances) in x.rows().zip(chances.chunks_exact(count)) {
             let one = tensor(vec![1, row.len()], row.to_vec());
