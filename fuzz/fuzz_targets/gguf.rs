@@ -1,36 +1,14 @@
 //! Fuzz target: any bytes as a model file. Reading them gives a model or an error, never a panic, and no memory in
-//! proportion to a number in the file. The reader's sources are included here, so that only they are instrumented and
-//! built.
+//! proportion to a number in the file.
 #![no_main]
-#![allow(dead_code, unused_imports)]
-
-#[path = "../../src/model"]
-mod model {
-    pub mod chat;
-    pub mod config;
-    pub mod convert;
-    pub mod error;
-    pub mod file;
-    pub mod gguf;
-    pub mod import;
-    pub mod judge;
-    pub mod llama;
-    mod metadata;
-    pub mod quant;
-    pub mod ternary;
-    pub mod tokenizer;
-    mod tokens;
-    mod trits;
-    pub mod weights;
-}
 
 use libfuzzer_sys::fuzz_target;
-use model::convert::{Conversion, Options};
-use model::gguf::{Gguf, TensorType};
-use model::llama::{Llama, LlamaModel, Wanted};
-use model::quant::Arithmetic;
-use model::tokenizer::Tokenizer;
-use model::weights::Model;
+use tritforge_fuzz::model::convert::{Conversion, Options};
+use tritforge_fuzz::model::gguf::{Gguf, TensorType};
+use tritforge_fuzz::model::llama::{Llama, LlamaModel, Wanted};
+use tritforge_fuzz::model::quant::Arithmetic;
+use tritforge_fuzz::model::tokenizer::Tokenizer;
+use tritforge_fuzz::model::weights::Model;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(file) = Gguf::parse(bytes) else { return };

@@ -2,32 +2,12 @@
 //! one or two safetensors files, or a llama2.c checkpoint. Reading gives a model or an error, never a panic, and no memory in
 //! proportion to a number in a file.
 #![no_main]
-#![allow(dead_code, unused_imports)]
-
-#[path = "../../src/model"]
-mod model {
-    pub mod chat;
-    pub mod config;
-    pub mod error;
-    pub mod file;
-    pub mod gguf;
-    pub mod import;
-    pub mod judge;
-    pub mod llama;
-    mod metadata;
-    pub mod quant;
-    pub mod ternary;
-    pub mod tokenizer;
-    mod tokens;
-    mod trits;
-    pub mod weights;
-}
 
 use libfuzzer_sys::fuzz_target;
-use model::import::{Import, huggingface, llama2c};
-use model::llama::{Llama, LlamaModel, Wanted};
-use model::quant::Arithmetic;
-use model::weights::Model;
+use tritforge_fuzz::model::import::{Import, huggingface, llama2c};
+use tritforge_fuzz::model::llama::{Llama, LlamaModel, Wanted};
+use tritforge_fuzz::model::quant::Arithmetic;
+use tritforge_fuzz::model::weights::Model;
 
 fn read(import: &Import, files: &[&[u8]]) {
     let Ok(gguf) = import.directory(files) else { return };

@@ -1,15 +1,8 @@
 //! Fuzz target: any text as a chat template. It renders or is refused, within the limits on time and memory.
 #![no_main]
-#![allow(dead_code, unused_imports)]
-
-#[path = "../../src/model"]
-mod model {
-    pub mod chat;
-    pub mod error;
-}
 
 use libfuzzer_sys::fuzz_target;
-use model::chat::{ChatTemplate, Message};
+use tritforge_fuzz::model::chat::{ChatTemplate, Message};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(source) = std::str::from_utf8(bytes) else { return };

@@ -2,19 +2,10 @@
 //! llama2.c), the second how much of the end is a text. Reading gives a tokenizer or an error; a tokenizer encodes any text or
 //! refuses it, its ids decode, and nothing panics.
 #![no_main]
-#![allow(dead_code, unused_imports)]
-
-#[path = "../../src/model"]
-mod model {
-    pub mod chat;
-    pub mod error;
-    pub mod gguf;
-    pub mod tokenizer;
-}
 
 use libfuzzer_sys::fuzz_target;
-use model::gguf::Gguf;
-use model::tokenizer::{TextStream, Tokenizer};
+use tritforge_fuzz::model::gguf::Gguf;
+use tritforge_fuzz::model::tokenizer::{TextStream, Tokenizer};
 
 fuzz_target!(|bytes: &[u8]| {
     let [kind, length, rest @ ..] = bytes else { return };

@@ -1,26 +1,9 @@
 //! Fuzz target: any bytes as a trace (docs/trace.md). Reading gives a trace or an error, never a panic, and no memory in proportion to a number in
 //! the file; what was read and is written again reads the same.
 #![no_main]
-#![allow(dead_code, unused_imports)]
-
-#[path = "../../src/model"]
-mod model {
-    pub mod error;
-    pub mod judge {
-        mod observer;
-        pub use observer::{Place, Stage};
-    }
-}
-
-#[path = "../../src/trace"]
-mod trace {
-    pub mod file;
-    mod types;
-    pub use types::{About, Number, Tensor, Trace};
-}
 
 use libfuzzer_sys::fuzz_target;
-use trace::file::{bytes, parse};
+use tritforge_fuzz::trace::file::{bytes, parse};
 
 fuzz_target!(|file: &[u8]| {
     let Ok(trace) = parse(file) else { return };
