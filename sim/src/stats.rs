@@ -101,6 +101,16 @@ pub struct Words {
 }
 
 impl Words {
+    /// `count` words, the first and the last in these cycles.
+    pub(crate) fn of(stage: u8, second: bool, count: u32, first: u32, last: u32) -> Self {
+        Self { stage, second, count, first, last }
+    }
+
+    /// Their place among the words of a piece: by their first cycles, and by their streams within one.
+    pub(crate) fn order(&self) -> (u32, usize) {
+        (self.first, STAGE_OF_STREAM.iter().position(|&s| s == self.stage).unwrap_or(0))
+    }
+
     /// A word of `stage` moved in `cycle`; the stages of one cycle come in the order of their streams.
     pub(crate) fn count(list: &mut SmallVec<[Self; 4]>, stage: u8, cycle: u32) {
         let second = stage as usize == NORM && list.iter().any(|w| w.stage as usize == ATTENTION_OUTPUT);

@@ -8,13 +8,13 @@ use tritforge_spec::block::axi::{OKAY, SLVERR};
 
 /// Limits a data channel to a rate. In ticks: a cycle has `beats` ticks, a beat takes `cycles` ticks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Pace {
+pub struct Pace {
     free: u64,
 }
 
 impl Pace {
     /// The first cycle in which a beat may pass.
-    fn from(&self, config: &MemConfig) -> u64 {
+    pub fn from(&self, config: &MemConfig) -> u64 {
         // The common rate of a beat a cycle needs no division.
         match config.rate().0 {
             1 => self.free,
@@ -23,7 +23,7 @@ impl Pace {
     }
 
     /// A beat passed in `cycle`.
-    fn pass(&mut self, config: &MemConfig, cycle: u64) {
+    pub fn pass(&mut self, config: &MemConfig, cycle: u64) {
         let (beats, cycles) = config.rate();
         // What is left of a started cycle may be used by the next beat, but idle time is not saved up.
         let start = self.free.max((cycle * beats).saturating_sub(beats - 1));

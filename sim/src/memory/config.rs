@@ -62,7 +62,7 @@ impl MemConfig {
         Ok(())
     }
 
-    pub(super) fn latency(&self) -> u64 {
+    pub(crate) fn latency(&self) -> u64 {
         match self.timing {
             Timing::Ideal => 1,
             Timing::Fixed { latency, .. } => latency,
@@ -70,14 +70,14 @@ impl MemConfig {
     }
 
     /// Beats and the cycles that they take.
-    pub(super) fn rate(&self) -> (u64, u64) {
+    pub(crate) fn rate(&self) -> (u64, u64) {
         match self.timing {
             Timing::Ideal => (1, 1),
             Timing::Fixed { beats, cycles, .. } => (beats as u64, cycles as u64),
         }
     }
 
-    pub(super) fn outstanding(&self) -> usize {
+    pub(crate) fn outstanding(&self) -> usize {
         match self.timing {
             Timing::Ideal => usize::MAX,
             Timing::Fixed { outstanding, .. } => outstanding,

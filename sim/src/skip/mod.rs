@@ -7,6 +7,7 @@
 
 pub mod block;
 pub mod engine;
+pub mod flow;
 pub mod machine;
 pub(crate) mod memo;
 pub mod outside;

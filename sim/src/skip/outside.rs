@@ -220,3 +220,19 @@ impl Outside {
         Place { vector, scale }
     }
 }
+
+/// The answers that were given to a pass.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    pub outside: &'a mut Outside,
+    pub answers: Vec<(u32, Answer)>,
+}
+
+impl Asked<'_> {
+    /// The answer to one question.
+    pub fn answer(&mut self, question: u32) -> Answer {
+        let answer = self.outside.answer(question);
+        self.answers.push((question, answer));
+        answer
+    }
+}

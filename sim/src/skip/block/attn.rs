@@ -17,12 +17,12 @@ const ACC: u32 = from("attn", "acc");
 /// What does not change.
 #[derive(Clone, Debug)]
 pub struct Params {
-    kv_words: u16,
-    group: u16,
-    kv_heads: u16,
-    score_stage: u64,
+    pub(in crate::skip) kv_words: u16,
+    pub(in crate::skip) group: u16,
+    pub(in crate::skip) kv_heads: u16,
+    pub(in crate::skip) score_stage: u64,
     /// Beats of a head's accumulators.
-    beats: u32,
+    pub(in crate::skip) beats: u32,
 }
 
 impl From<&attn::Params> for Params {

@@ -16,10 +16,10 @@ const BD: u32 = into("axi_write", "bd");
 /// What does not change.
 #[derive(Clone, Debug)]
 pub struct Params {
-    burst: u16,
-    outstanding: u16,
+    pub(in crate::skip) burst: u16,
+    pub(in crate::skip) outstanding: u16,
     /// Beats of a port's data FIFO.
-    depth: usize,
+    pub(in crate::skip) depth: usize,
 }
 
 impl From<&axi_write::Params> for Params {

@@ -93,7 +93,7 @@ pub struct Ctrl {
 }
 
 /// Beats of the five sections of a layer and where they go.
-fn section(p: &Params, section: u8) -> (u32, u8) {
+pub fn section(p: &Params, section: u8) -> (u32, u8) {
     let (words, dest) = match section {
         0 => (p.desc_words(), weight_dest::CONST),
         1 => (p.gain1_words, weight_dest::GAIN),

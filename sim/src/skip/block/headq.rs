@@ -16,11 +16,11 @@ const Q: u32 = from("headq", "q");
 #[derive(Clone, Debug)]
 pub struct Params {
     /// Pairs and beats of a vector.
-    pairs: u16,
-    beats: u16,
+    pub(in crate::skip) pairs: u16,
+    pub(in crate::skip) beats: u16,
     /// Heads of a pass; those of K and V come first.
-    heads: u16,
-    kv_heads: u16,
+    pub(in crate::skip) heads: u16,
+    pub(in crate::skip) kv_heads: u16,
 }
 
 impl From<headq::Params> for Params {

@@ -20,9 +20,9 @@ const KV: u32 = from("kvread", "kv");
 /// What does not change: KV heads, super-words of a vector and of a block's scales.
 #[derive(Clone, Debug)]
 pub struct Params {
-    kv_heads: u32,
-    vector_words: u32,
-    scale_words: u32,
+    pub(in crate::skip) kv_heads: u32,
+    pub(in crate::skip) vector_words: u32,
+    pub(in crate::skip) scale_words: u32,
 }
 
 impl From<&KvShape> for Params {

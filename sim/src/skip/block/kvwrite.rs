@@ -16,8 +16,8 @@ const WD: u32 = from("kvwrite", "wd");
 /// What does not change: KV heads, groups of codes in a super-word.
 #[derive(Clone, Debug)]
 pub struct Params {
-    kv_heads: u32,
-    groups: u16,
+    pub(in crate::skip) kv_heads: u32,
+    pub(in crate::skip) groups: u16,
 }
 
 impl From<&KvShape> for Params {

@@ -19,10 +19,10 @@ const S: [u32; 2] = [from("norm", "s0"), from("norm", "s1")];
 #[derive(Clone, Debug)]
 pub struct Params {
     /// Groups of a vector of the two phases.
-    groups: [u32; 2],
-    gains_per_word: u32,
-    stat_latency: u64,
-    code_latency: u64,
+    pub(in crate::skip) groups: [u32; 2],
+    pub(in crate::skip) gains_per_word: u32,
+    pub(in crate::skip) stat_latency: u64,
+    pub(in crate::skip) code_latency: u64,
 }
 
 impl Params {

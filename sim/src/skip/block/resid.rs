@@ -18,9 +18,9 @@ const Y: u32 = from("resid", "y");
 /// What does not change: rows a group, groups and rows of a vector.
 #[derive(Clone, Debug)]
 pub struct Params {
-    vec: u32,
-    groups: u32,
-    dim: u32,
+    pub(in crate::skip) vec: u32,
+    pub(in crate::skip) groups: u32,
+    pub(in crate::skip) dim: u32,
 }
 
 impl From<resid::Params> for Params {

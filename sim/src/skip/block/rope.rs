@@ -13,8 +13,8 @@ const PAIR: u32 = from("rope", "pair");
 /// What does not change: pairs of a head, heads of a pass.
 #[derive(Clone, Debug)]
 pub struct Params {
-    pairs: u16,
-    heads: u16,
+    pub(in crate::skip) pairs: u16,
+    pub(in crate::skip) heads: u16,
 }
 
 impl From<rope::Params> for Params {

@@ -17,11 +17,11 @@ const SUM: [u32; 2] = [from("tmac", "sum0"), from("tmac", "sum1")];
 /// What does not change.
 #[derive(Clone, Debug)]
 pub struct Params {
-    latency: u64,
+    pub(in crate::skip) latency: u64,
     /// Act beats a token, array words a row, rows; of the two phases.
-    acts: [u32; 2],
-    wpr: [u16; 2],
-    rows: [u32; 2],
+    pub(in crate::skip) acts: [u32; 2],
+    pub(in crate::skip) wpr: [u16; 2],
+    pub(in crate::skip) rows: [u32; 2],
 }
 
 impl Params {

@@ -13,10 +13,10 @@ const T: u32 = from("unpack", "t");
 /// What does not change.
 #[derive(Clone, Debug)]
 pub struct Params {
-    slices: u32,
-    parts: u32,
+    pub(in crate::skip) slices: u32,
+    pub(in crate::skip) parts: u32,
     /// Array words of the two sections.
-    words: [u32; 2],
+    pub(in crate::skip) words: [u32; 2],
 }
 
 impl Params {

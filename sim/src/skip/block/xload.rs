@@ -14,8 +14,8 @@ const XR: u32 = from("xload", "xr");
 /// What does not change: groups of a vector and of a super-word.
 #[derive(Clone, Debug)]
 pub struct Params {
-    groups: u32,
-    per_word: u32,
+    pub(in crate::skip) groups: u32,
+    pub(in crate::skip) per_word: u32,
 }
 
 impl From<xload::Params> for Params {

@@ -14,11 +14,11 @@ const WD: u32 = from("xstore", "wd");
 /// What does not change.
 #[derive(Clone, Debug)]
 pub struct Params {
-    groups: u32,
-    per_word: u32,
+    pub(in crate::skip) groups: u32,
+    pub(in crate::skip) per_word: u32,
     /// Super-words of a vector.
-    words: u16,
-    burst: u16,
+    pub(in crate::skip) words: u16,
+    pub(in crate::skip) burst: u16,
 }
 
 impl Params {

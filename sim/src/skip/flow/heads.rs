@@ -1,0 +1,221 @@
+//! Heads of q, k and v: `rope` pairs and rotates sums, `headq` makes codes and scales of them.
+
+use super::{
+    link::{Pipeline, Time},
+    net::Net,
+};
+use crate::skip::block::{headq, rope};
+use tritforge_spec::block::{headq::STAGES, rope as contract};
+
+/// `rope`.
+pub struct Rope {
+    p: rope::Params,
+    /// Of the pass: tokens, from when on, sums left.
+    pass: Option<(u8, u32)>,
+    next: Time,
+    token: u8,
+    second: bool,
+    pairs: Pipeline<()>,
+}
+
+impl Rope {
+    pub fn new(p: rope::Params) -> Self {
+        Self { p, pass: None, next: 0, token: 0, second: false, pairs: Pipeline::new(contract::STAGES) }
+    }
+
+    pub fn advance(&mut self, net: &mut Net) {
+        loop {
+            let mut moved = false;
+            while net.pair.room()
+                && let Some((from, ())) = self.pairs.head()
+            {
+                self.pairs.leave(net.pair.offer(from, (), &mut net.wake));
+                moved = true;
+            }
+            if self.pass.is_none()
+                && let Some((from, cmd)) = net.rope_cmd.head()
+            {
+                // A pass begins in the cycle in which the one before takes its last sum, or later.
+                let at = from.max(self.next.saturating_sub(1));
+                net.rope_cmd.take(at, &mut net.wake);
+                (self.next, moved) = (at + 1, true);
+                self.pass = Some((cmd.n, u32::from(cmd.n) * 2 * u32::from(self.p.pairs) * u32::from(self.p.heads)));
+            }
+            moved |= self.take(net);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, net: &mut Net) -> bool {
+        let mut moved = false;
+        while let Some((n, left)) = self.pass
+            && let Some((word, ())) = net.sum0.head()
+            && let Some(at) = self.pairs.open(word.max(self.next))
+        {
+            net.sum0.take(at, &mut net.wake);
+            if self.second {
+                self.pairs.enter(at, ());
+            }
+            self.token += 1;
+            if self.token == n {
+                (self.token, self.second) = (0, !self.second);
+            }
+            self.next = at + 1;
+            self.pass = (left > 1).then_some((n, left - 1));
+            moved = true;
+        }
+        moved
+    }
+}
+
+/// A beat of `headq`.
+#[derive(Clone, Copy, Debug)]
+struct Beat {
+    q: bool,
+    first: bool,
+    last: bool,
+}
+
+/// `headq`.
+pub struct HeadQ {
+    p: headq::Params,
+    /// Tokens of the pass.
+    n: Option<u8>,
+    scales: u8,
+    scale_next: Time,
+    /// Of the head that comes in: token, pair; heads left.
+    input: (u8, u16, u16),
+    input_next: Time,
+    fill: usize,
+    /// From when on each buffer is free, and full: one of the two is known.
+    free: [Option<Time>; 2],
+    full: [Option<Time>; 2],
+    /// Of the head that goes out: token, beat, head.
+    output: (u8, u16, u16),
+    output_next: Time,
+    drain: usize,
+    beats: Pipeline<Beat>,
+}
+
+/// Cycles from the last pair of a head to its buffer being full.
+const ARRIVAL: Time = 3;
+
+impl HeadQ {
+    pub fn new(p: headq::Params) -> Self {
+        Self {
+            p,
+            n: None,
+            scales: 0,
+            scale_next: 0,
+            input: (0, 0, 0),
+            input_next: 0,
+            fill: 0,
+            free: [Some(0); 2],
+            full: [None; 2],
+            output: (0, 0, 0),
+            output_next: 0,
+            drain: 0,
+            beats: Pipeline::new(STAGES),
+        }
+    }
+
+    pub fn advance(&mut self, net: &mut Net) {
+        loop {
+            let mut moved = self.leave(net);
+            if self.n.is_none()
+                && let Some((from, cmd)) = net.headq_cmd.head()
+            {
+                net.headq_cmd.take(from, &mut net.wake);
+                self.n = Some(cmd.n);
+                (self.scale_next, self.input_next, self.output_next) = (from + 1, from + 1, from + 1);
+                (self.scales, self.input, self.output) = (0, (0, 0, 0), (0, 0, 0));
+                moved = true;
+            }
+            if let Some(n) = self.n {
+                moved |= self.take(net, n);
+                moved |= self.start(n);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn leave(&mut self, net: &mut Net) -> bool {
+        let mut moved = false;
+        while let Some((from, beat)) = self.beats.head() {
+            let t = if beat.q {
+                if !net.q.room() {
+                    break;
+                }
+                net.q.offer(from, beat.last, &mut net.wake)
+            } else {
+                if !net.head_kv.room() {
+                    break;
+                }
+                net.head_kv.offer(from, (beat.first, beat.last), &mut net.wake)
+            };
+            self.beats.leave(t);
+            moved = true;
+        }
+        moved
+    }
+
+    /// Scales of tokens, pairs of heads.
+    fn take(&mut self, net: &mut Net, n: u8) -> bool {
+        let mut moved = false;
+        while self.scales != n
+            && let Some((word, ())) = net.s0.head()
+        {
+            let at = word.max(self.scale_next);
+            net.s0.take(at, &mut net.wake);
+            (self.scale_next, self.scales, moved) = (at + 1, self.scales + 1, true);
+        }
+        while self.input.2 != self.p.heads
+            && let Some(free) = self.free[self.fill]
+            && let Some((word, ())) = net.pair.head()
+        {
+            let at = word.max(self.input_next).max(free);
+            net.pair.take(at, &mut net.wake);
+            (self.input_next, moved) = (at + 1, true);
+            let i = &mut self.input;
+            i.0 += 1;
+            if i.0 == n {
+                (i.0, i.1) = (0, i.1 + 1);
+            }
+            if i.1 == self.p.pairs {
+                (i.1, i.2) = (0, i.2 + 1);
+                (self.full[self.fill], self.free[self.fill]) = (Some(at + ARRIVAL), None);
+                self.fill ^= 1;
+            }
+        }
+        moved
+    }
+
+    /// Beats of the head in the full buffer.
+    fn start(&mut self, n: u8) -> bool {
+        let mut moved = false;
+        while self.output.2 != self.p.heads
+            && self.scales == n
+            && let Some(full) = self.full[self.drain]
+            && let Some(at) = self.beats.open(full.max(self.scale_next).max(self.output_next))
+        {
+            let o = &mut self.output;
+            let last = o.1 + 1 == self.p.beats;
+            self.beats.enter(at, Beat { q: o.2 >= self.p.kv_heads, first: o.1 == 0, last });
+            (self.output_next, moved) = (at + 1, true);
+            o.1 += 1;
+            if last {
+                (o.0, o.1) = (o.0 + 1, 0);
+            }
+            if o.0 == n {
+                (o.0, o.2) = (0, o.2 + 1);
+                (self.full[self.drain], self.free[self.drain]) = (None, Some(at + 1));
+                self.drain ^= 1;
+            }
+        }
+        moved
+    }
+}

@@ -1,0 +1,316 @@
+//! The KV cache: `kvwrite` stores the pass's vectors, `kvread` reads those of the passes before it.
+
+use super::{link::Time, net::{KvWord, Net}, record::Which};
+use crate::skip::{
+    ask,
+    block::{kvread, kvwrite},
+    outside::{Answer, Asked},
+};
+use tritforge_spec::block::attn::{KIND_HEADER, KIND_K, KIND_SCALES, KIND_V};
+
+/// `kvwrite`.
+pub struct KvWrite {
+    p: kvwrite::Params,
+    /// Vectors left of the pass.
+    left: Option<u32>,
+    next: Time,
+    group: u16,
+    /// A scale is due from then on.
+    scale_turn: Option<Time>,
+    /// The full word: since when, whether it is a scale.
+    full: Option<(Time, bool)>,
+    /// The word at the outputs: from when on, for the pass buffer (a scale?) and for memory.
+    pb: Option<(Time, bool)>,
+    wd: Option<Time>,
+    /// When the words before moved there.
+    pb_moved: Time,
+    wd_moved: Time,
+    /// The vector's segments that have not moved, the next from when on.
+    segments: Option<(Time, kvwrite::Place, bool)>,
+    /// From when on a vector may begin, as far as its place decides.
+    address: Option<Time>,
+    /// From when on it is idle.
+    pub idle: Option<Time>,
+}
+
+/// Cycles from the first beat of a vector to its segments.
+const PLACE_LATENCY: Time = 5;
+
+impl KvWrite {
+    pub fn new(p: kvwrite::Params) -> Self {
+        Self {
+            p,
+            left: None,
+            next: 0,
+            group: 0,
+            scale_turn: None,
+            full: None,
+            pb: None,
+            wd: None,
+            pb_moved: 0,
+            wd_moved: 0,
+            segments: None,
+            address: Some(0),
+            idle: None,
+        }
+    }
+
+    pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
+        loop {
+            let mut moved = self.leave(net);
+            if self.left.is_none()
+                && let Some((from, cmd)) = net.kvwrite_cmd.head()
+            {
+                let at = from.max(self.next);
+                net.kvwrite_cmd.take(at, &mut net.wake);
+                (self.left, self.group, self.next) = (Some(2 * self.p.kv_heads * u32::from(cmd.n)), 0, at + 1);
+                moved = true;
+            }
+            moved |= self.take(net, outside);
+            if self.left == Some(0)
+                && self.scale_turn.is_none()
+                && self.full.is_none()
+                && self.pb.is_none()
+                && self.wd.is_none()
+                && let Some(address) = self.address
+            {
+                let done = (self.pb_moved + 1).max(self.wd_moved + 1).max(address);
+                (self.left, self.next, self.idle, moved) = (None, done + 1, Some(done + 1), true);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn leave(&mut self, net: &mut Net) -> bool {
+        let mut moved = false;
+        if net.pb.room()
+            && let Some((from, scale)) = self.pb.take()
+        {
+            self.pb_moved = net.pb.offer(from, scale, &mut net.wake);
+            moved = true;
+        }
+        if net.ad.room()
+            && let Some(from) = self.wd.take()
+        {
+            self.wd_moved = net.ad.offer(from, (), &mut net.wake);
+            moved = true;
+        }
+        if self.pb.is_none()
+            && self.wd.is_none()
+            && let Some((since, scale)) = self.full.take()
+        {
+            let at = since.max(self.pb_moved).max(self.wd_moved);
+            (self.pb, self.wd) = (Some((at + 1, scale)), Some(at + 1));
+            // The next beat may come in this cycle.
+            self.next = self.next.max(at);
+            moved = true;
+        }
+        if net.aseg.room()
+            && let Some((from, place, second)) = self.segments.take()
+        {
+            let t = net.aseg.offer(from, if second { place.scale } else { place.vector }, &mut net.wake);
+            if second {
+                self.address = Some(t + 1);
+            } else {
+                self.segments = Some((t + 1, place, true));
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    fn take(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
+        let mut moved = false;
+        while self.full.is_none()
+            && let Some(left) = self.left
+        {
+            if let Some(from) = self.scale_turn {
+                let at = from.max(self.next);
+                (self.full, self.scale_turn, self.next) = (Some((at + 1, true)), None, at + 1);
+                return true;
+            }
+            if left == 0 {
+                break;
+            }
+            let Some((word, (first, last))) = net.head_kv.head() else { break };
+            let mut at = word.max(self.next);
+            if first {
+                let Some(free) = self.address else { break };
+                at = at.max(free);
+                self.address = None;
+                if let Answer::Place(place) = outside.answer(ask::PLACE) {
+                    self.segments = Some((at + PLACE_LATENCY, place, false));
+                }
+            }
+            net.head_kv.take(at, &mut net.wake);
+            (self.next, moved) = (at + 1, true);
+            let complete = last || self.group + 1 == self.p.groups;
+            self.group = if complete { 0 } else { self.group + 1 };
+            if complete {
+                self.full = Some((at + 1, false));
+            }
+            if last {
+                (self.scale_turn, self.left) = (Some(at + 1), Some(left - 1));
+            }
+        }
+        moved
+    }
+}
+
+/// `kvread`, with the side that fills its pass buffer.
+pub struct KvRead {
+    p: kvread::Params,
+    /// Scales of the pass that have not come into the pass buffer, and from when on a word may.
+    missing: u32,
+    fill_next: Time,
+    /// From when on the pass buffer holds all of the pass.
+    complete: Option<Time>,
+    pass: bool,
+    /// The next segment: from when on it is offered, whether its block has a second, whether that is it, whether it is the pass's last block.
+    segment: Option<(Time, bool, bool, bool)>,
+    /// The block under way, its part and words left of it.
+    block: Option<kvread::Block>,
+    part: u8,
+    left: u32,
+    next: Time,
+    /// The word at the output.
+    output: Option<(Time, KvWord)>,
+}
+
+/// Cycles from a command, or the segments before, to a block's segments.
+const SEGMENT_LATENCY: Time = 3;
+/// Cycles from the last word's being taken to the pass buffer's being complete.
+const FILL_LATENCY: Time = 3;
+
+impl KvRead {
+    pub fn new(p: kvread::Params) -> Self {
+        Self {
+            p,
+            missing: 0,
+            fill_next: 0,
+            complete: None,
+            pass: false,
+            segment: None,
+            block: None,
+            part: KIND_HEADER,
+            left: 0,
+            next: 0,
+            output: None,
+        }
+    }
+
+    pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
+        loop {
+            let mut moved = false;
+            if !self.pass
+                && let Some((from, cmd)) = net.kvread_cmd.head()
+            {
+                let at = from.max(self.next.saturating_sub(1));
+                net.kvread_cmd.take(at, &mut net.wake);
+                (self.pass, self.next, self.fill_next, self.complete) = (true, at + 1, at + 1, None);
+                self.missing = 2 * self.p.kv_heads * u32::from(cmd.n);
+                self.begin_block(outside);
+                self.begin_segments(at, outside);
+                moved = true;
+            }
+            moved |= self.fill(net);
+            moved |= self.ask(net, outside);
+            moved |= self.issue(net, outside);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn fill(&mut self, net: &mut Net) -> bool {
+        let mut moved = false;
+        while self.missing > 0
+            && let Some((word, scale)) = net.pb.head()
+        {
+            let at = word.max(self.fill_next);
+            net.pb.take(at, &mut net.wake);
+            (self.fill_next, moved) = (at + 1, true);
+            self.missing -= scale as u32;
+            if self.missing == 0 {
+                self.complete = Some(at + FILL_LATENCY);
+            }
+        }
+        moved
+    }
+
+    /// The segments of the next block; those before were done with in `cycle`.
+    fn begin_segments(&mut self, cycle: Time, outside: &mut Asked) {
+        self.segment = match outside.answer(ask::SEGMENTS) {
+            Answer::Segments(Some(s)) => Some((cycle + SEGMENT_LATENCY, s.second, false, s.end)),
+            _ => None,
+        };
+    }
+
+    fn ask(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
+        let mut moved = false;
+        while net.kseg.room()
+            && let Some((from, both, second, end)) = self.segment
+            && let Answer::Segment(seg) = outside.answer(ask::SEGMENT)
+        {
+            let t = net.kseg.offer(from, seg, &mut net.wake);
+            self.segment = None;
+            if both && !second {
+                self.segment = Some((t + 1, both, true, end));
+            } else if !end {
+                self.begin_segments(t, outside);
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    fn begin_block(&mut self, outside: &mut Asked) {
+        if let Answer::Block(block) = outside.answer(ask::BLOCK) {
+            (self.block, self.part, self.left) = (Some(block), KIND_HEADER, 1);
+        }
+    }
+
+    fn issue(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
+        let mut moved = false;
+        loop {
+            if net.kv.room()
+                && let Some((from, word)) = self.output.take()
+            {
+                net.record.high(Which::Kv, net.kv.open(), from);
+                let t = net.kv.offer(from, word, &mut net.wake);
+                (self.next, moved) = (self.next.max(t), true);
+            }
+            if self.output.is_some() {
+                return moved;
+            }
+            let Some(block) = self.block else { return moved };
+            let mut at = self.next;
+            if !block.memory {
+                let Some(complete) = self.complete else { return moved };
+                at = at.max(complete);
+            } else if self.part != KIND_HEADER {
+                let Some((word, ())) = net.kv_in.head() else { return moved };
+                at = at.max(word);
+                net.kv_in.take(at, &mut net.wake);
+            }
+            let words = self.p.vector_words;
+            self.left -= 1;
+            let vector_end = self.part >= KIND_K && self.left % words == 0;
+            let head_end = if self.part == KIND_HEADER { !block.memory } else { self.left == 0 && !block.memory };
+            self.output = Some((at + 1, KvWord { kind: self.part, vector_end, head_end }));
+            (self.next, moved) = (at + 1, true);
+            if self.left == 0 {
+                let vectors = u32::from(block.positions) * words;
+                match self.part {
+                    KIND_HEADER => (self.part, self.left) = (KIND_SCALES, self.p.scale_words),
+                    KIND_SCALES => (self.part, self.left) = (KIND_K, vectors),
+                    KIND_K => (self.part, self.left) = (KIND_V, vectors),
+                    _ if block.end => (self.block, self.pass) = (None, false),
+                    _ => self.begin_block(outside),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What lies between and in the blocks, as times: streams into skid buffers, FIFOs, pipelines that wait as a whole.
+
+use std::collections::VecDeque;
+use tritforge_spec::block::{fifo::DISTRIBUTED_DEPTH, skid::ENTRIES};
+
+/// A cycle, in the memory's count.
+pub type Time = u64;
+
+/// A stream and the skid buffer (`skid.sv`) at its end. A word moves in the first cycle in which it is offered, the word before has moved, and
+/// there is room; from the next cycle on it can be taken.
+#[derive(Clone, Debug)]
+pub struct Link<T> {
+    /// The processes at its two ends, a bit each.
+    from: u32,
+    to: u32,
+    sent: usize,
+    taken: usize,
+    /// The first cycles in which the next word may move, and in which it finds room in each slot.
+    next: Time,
+    free: [Time; ENTRIES],
+    /// The first cycle in which the next word may be taken, as far as the one before decides.
+    after: Time,
+    /// From when each slot's word may be taken, and the word.
+    words: [(Time, T); ENTRIES],
+    /// When the first word moved.
+    pub first: Time,
+    /// All times in which a word moved, where they are wanted.
+    pub log: Option<Vec<Time>>,
+}
+
+impl<T: Copy + Default> Link<T> {
+    /// An empty one between two processes.
+    pub fn new(from: u32, to: u32) -> Self {
+        let words = [(0, T::default()); ENTRIES];
+        Self { from, to, sent: 0, taken: 0, next: 0, free: [0; ENTRIES], after: 0, words, first: 0, log: None }
+    }
+
+    /// It is known when the next word finds room.
+    #[inline(always)]
+    pub fn room(&self) -> bool {
+        self.sent - self.taken < ENTRIES
+    }
+
+    /// The first cycle in which the next word may move, whenever it is offered. There is [`Link::room`].
+    #[inline(always)]
+    pub fn open(&self) -> Time {
+        self.next.max(self.free[self.sent % ENTRIES])
+    }
+
+    /// Offers a word from `valid` on; when it moves. There is [`Link::room`].
+    #[inline(always)]
+    pub fn offer(&mut self, valid: Time, word: T, wake: &mut u32) -> Time {
+        debug_assert!(self.room());
+        let t = valid.max(self.open());
+        if self.sent == self.taken {
+            *wake |= self.to;
+        }
+        if self.sent == 0 {
+            self.first = t;
+        }
+        self.words[self.sent % ENTRIES] = (t + 1, word);
+        self.next = t + 1;
+        self.sent += 1;
+        if let Some(log) = &mut self.log {
+            log.push(t);
+        }
+        t
+    }
+
+    /// The oldest word, and from when on it can be taken.
+    #[inline(always)]
+    pub fn head(&self) -> Option<(Time, T)> {
+        let (at, word) = self.words[self.taken % ENTRIES];
+        (self.taken < self.sent).then_some((at.max(self.after), word))
+    }
+
+    /// The oldest word is taken in `cycle`.
+    #[inline(always)]
+    pub fn take(&mut self, cycle: Time, wake: &mut u32) {
+        debug_assert!(self.head().is_some_and(|(from, _)| from <= cycle));
+        if !self.room() {
+            *wake |= self.from;
+        }
+        self.free[self.taken % ENTRIES] = cycle + 1;
+        self.after = cycle + 1;
+        self.taken += 1;
+    }
+
+    /// Words that moved, and when the last one did.
+    pub fn moved(&self) -> (usize, Time) {
+        (self.sent, self.next.saturating_sub(1))
+    }
+}
+
+/// Cycles from the push of a word into an empty `fifo.sv` to its valid.
+pub fn fifo_latency(depth: usize) -> Time {
+    if depth > DISTRIBUTED_DEPTH { 2 } else { 1 }
+}
+
+/// The times of the last `N` words of a stream, by their index.
+#[derive(Clone, Debug)]
+pub struct History {
+    times: Vec<Time>,
+    pub count: usize,
+}
+
+impl History {
+    /// At least the last `n` words are kept.
+    pub fn new(n: usize) -> Self {
+        Self { times: vec![0; n.next_power_of_two()], count: 0 }
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, t: Time) {
+        let at = self.count & (self.times.len() - 1);
+        self.times[at] = t;
+        self.count += 1;
+    }
+
+    /// Of word `index`, one of the last.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> Time {
+        self.times[index & (self.times.len() - 1)]
+    }
+
+    /// The cycle after that of the word `back` words before the next: from when on a credit is there of which there are `back`.
+    #[inline(always)]
+    pub fn credit(&self, index: usize, back: usize) -> Option<Time> {
+        match index.checked_sub(back) {
+            None => Some(0),
+            Some(i) if i < self.count => Some(self.get(i) + 1),
+            Some(_) => None,
+        }
+    }
+}
+
+/// A pipeline all of whose registers wait while the last one holds a word that does not move.
+#[derive(Clone, Debug)]
+pub struct Pipeline<T> {
+    latency: Time,
+    /// Words on their way, each with the cycle in which it would be offered if nothing had ever waited.
+    words: VecDeque<(Time, T)>,
+    /// Cycles that words waited at the end, and those of them before the next word that enters.
+    waited: Time,
+    passed: Time,
+    /// Waits that the next word that enters has not passed: first cycle, cycles.
+    waits: VecDeque<(Time, Time)>,
+    floor: Time,
+}
+
+impl<T: Copy> Pipeline<T> {
+    pub fn new(latency: usize) -> Self {
+        Self { latency: latency as Time, words: VecDeque::new(), waited: 0, passed: 0, waits: VecDeque::new(), floor: 0 }
+    }
+
+    /// The word that leaves next, and from when on it is offered.
+    #[inline(always)]
+    pub fn head(&self) -> Option<(Time, T)> {
+        self.words.front().map(|&(t, word)| (t + self.waited, word))
+    }
+
+    /// It moves in `cycle`.
+    #[inline(always)]
+    pub fn leave(&mut self, cycle: Time) {
+        if let Some((t, _)) = self.words.pop_front() {
+            let offered = t + self.waited;
+            if cycle > offered {
+                self.waits.push_back((offered, cycle - offered));
+                self.waited += cycle - offered;
+            }
+        }
+    }
+
+    /// The first cycle from `from` on in which a word may enter, where that is known.
+    #[inline(always)]
+    pub fn open(&mut self, from: Time) -> Option<Time> {
+        let mut from = from.max(self.floor);
+        while let Some(&(first, cycles)) = self.waits.front() {
+            if first > from {
+                break;
+            }
+            self.floor = first + cycles;
+            from = from.max(self.floor);
+            self.passed += cycles;
+            self.waits.pop_front();
+        }
+        match self.words.front() {
+            Some(&(t, _)) if t + self.waited <= from => None,
+            _ => Some(from),
+        }
+    }
+
+    /// A word enters in a cycle that [`Pipeline::open`] gave.
+    #[inline(always)]
+    pub fn enter(&mut self, cycle: Time, word: T) {
+        self.words.push_back((cycle - self.passed + self.latency, word));
+    }
+}

@@ -1,0 +1,126 @@
+//! The two directions of the memory's ports, as times; without random pauses all ports do the same.
+
+use super::link::Time;
+use crate::memory::{MemConfig, channels::Pace};
+use std::collections::VecDeque;
+
+/// Transactions that are accepted and not completed, where the memory limits them.
+#[derive(Clone, Debug)]
+struct Limit {
+    most: usize,
+    /// When those under way complete.
+    ends: VecDeque<Time>,
+    next: Time,
+}
+
+impl Limit {
+    fn new(config: &MemConfig) -> Self {
+        Self { most: config.outstanding(), ends: VecDeque::new(), next: 0 }
+    }
+
+    /// When an address that is offered from `from` on is accepted; `open` transactions, fewer than the limit, have no known end.
+    fn accept(&mut self, from: Time, open: usize) -> Time {
+        let mut at = from.max(self.next);
+        while self.ends.len() + open >= self.most
+            && let Some(end) = self.ends.pop_front()
+        {
+            at = at.max(end + 1);
+        }
+        while self.ends.front().is_some_and(|&end| end < at) {
+            self.ends.pop_front();
+        }
+        self.next = at + 1;
+        at
+    }
+}
+
+/// AR and R.
+#[derive(Clone, Debug)]
+pub struct Read {
+    limit: Limit,
+    latency: Time,
+    /// A beat a cycle needs no account of the pace.
+    slow: bool,
+    pub pace: Pace,
+    next: Time,
+}
+
+impl Read {
+    pub fn new(config: &MemConfig, pace: Pace) -> Self {
+        Self { limit: Limit::new(config), latency: config.latency().max(1), slow: config.rate() != (1, 1), pace, next: 0 }
+    }
+
+    /// A burst is offered from `from` on: when it is accepted. `beat` gets the cycle of each of its beats.
+    #[inline(always)]
+    pub fn burst(&mut self, config: &MemConfig, from: Time, beats: usize, mut beat: impl FnMut(Time)) -> (Time, Time) {
+        let accepted = self.limit.accept(from, 0);
+        let mut at = self.next.max(accepted + self.latency);
+        for i in 0..beats {
+            at += (i > 0) as Time;
+            if self.slow {
+                at = at.max(self.pace.from(config));
+                self.pace.pass(config, at);
+            }
+            beat(at);
+        }
+        self.next = at + 1;
+        if self.limit.most != usize::MAX {
+            self.limit.ends.push_back(at);
+        }
+        (accepted, at)
+    }
+}
+
+/// AW, W and B.
+#[derive(Clone, Debug)]
+pub struct Write {
+    limit: Limit,
+    latency: Time,
+    pub pace: Pace,
+    next_beat: Time,
+    next_answer: Time,
+    /// When the bursts were accepted whose beats have not all passed.
+    accepted: VecDeque<Time>,
+}
+
+impl Write {
+    pub fn new(config: &MemConfig, pace: Pace) -> Self {
+        Self { limit: Limit::new(config), latency: config.latency().max(1), pace, next_beat: 0, next_answer: 0, accepted: VecDeque::new() }
+    }
+
+    /// A burst is offered from `from` on: when it is accepted, where that is known.
+    pub fn accept(&mut self, from: Time) -> Option<Time> {
+        let open = self.accepted.len();
+        if open >= self.limit.most {
+            return None;
+        }
+        let at = self.limit.accept(from, open);
+        self.accepted.push_back(at);
+        Some(at)
+    }
+
+    /// There is a burst whose beats have not all passed.
+    pub fn accepts_beats(&self) -> bool {
+        !self.accepted.is_empty()
+    }
+
+    /// A beat of the oldest burst that is not complete is offered from `from` on: when it passes. There is such a burst.
+    pub fn beat(&mut self, config: &MemConfig, from: Time) -> Time {
+        let accepted = self.accepted.front().copied().unwrap_or(from);
+        let at = from.max(self.next_beat).max(accepted + 1).max(self.pace.from(config));
+        self.pace.pass(config, at);
+        self.next_beat = at + 1;
+        at
+    }
+
+    /// That was its last one: when the response passes.
+    pub fn answer(&mut self, last: Time) -> Time {
+        self.accepted.pop_front();
+        let at = self.next_answer.max(last + self.latency);
+        self.next_answer = at + 1;
+        if self.limit.most != usize::MAX {
+            self.limit.ends.push_back(at);
+        }
+        at
+    }
+}

@@ -1,0 +1,270 @@
+//! The time of a pass without going through its cycles: when each word of each stream moves follows from when the words before it moved, block
+//! by block. A stream's word moves when it is offered, the one before has moved and there is room; a block offers a word so many cycles after
+//! it took those that it is made of. So the times of a pass are maxima and sums, computed once a word ([`link`]), in any order in which what
+//! they depend on is known: each block is a process that goes on until it needs a time that nobody knows yet.
+//!
+//! Three choices depend on the order of times: which stream a read port serves next, which client writes next, and whether the residual's
+//! buffer is free of sums in a cycle. They are made when no process can go on: what is not known then follows from a choice that
+//! has not been made, so it comes later than the earliest of them ([`Flow::run`]). The method is that of conservative parallel
+//! simulation (Chandy and Misra, "Distributed simulation", IEEE TSE 1979).
+//!
+//! Without random pauses, where all ports do the same.
+
+mod attend;
+mod ctrl;
+mod heads;
+mod kv;
+mod link;
+mod memory;
+mod net;
+mod read;
+mod record;
+mod vectors;
+mod weights;
+mod write;
+
+use super::{
+    block::{attn, axi_write, headq, kvread, kvwrite, norm, resid, rope, tmac, unpack, xload, xstore},
+    outside::Asked,
+    summary::Summary,
+};
+use crate::{
+    memory::{MemConfig, channels::Pace},
+    stats::Words,
+};
+use link::{Link, Time};
+use net::{Net, process};
+use record::{Record, Which};
+use tritforge_spec::{block, hw::Hw};
+
+/// What does not change: parameters of the blocks and of the memory.
+#[derive(Clone, Debug)]
+pub struct Params {
+    ctrl: block::ctrl::Params,
+    axi_read: block::axi_read_port::Params,
+    axi_write: axi_write::Params,
+    xload: xload::Params,
+    norm: norm::Params,
+    unpack: unpack::Params,
+    tmac: tmac::Params,
+    rope: rope::Params,
+    headq: headq::Params,
+    kvread: kvread::Params,
+    kvwrite: kvwrite::Params,
+    attn: attn::Params,
+    attn_out: block::attn_out::Params,
+    resid: resid::Params,
+    xstore: xstore::Params,
+    burst: u16,
+    memory: MemConfig,
+}
+
+impl Params {
+    /// Of `hw` with this memory.
+    pub fn new(hw: &Hw, memory: &MemConfig) -> Self {
+        let ctrl = block::ctrl::Params::from(hw);
+        let burst = hw.config.burst as u16;
+        Self {
+            axi_read: block::axi_read::Params::from(hw).port,
+            axi_write: (&block::axi_write::Params::from(hw)).into(),
+            xload: block::xload::Params::from(hw).into(),
+            norm: norm::Params::new(&hw.into(), &ctrl),
+            unpack: unpack::Params::new(&hw.into(), &ctrl),
+            tmac: tmac::Params::new(&hw.into(), &ctrl),
+            rope: block::rope::Params::from(hw).into(),
+            headq: block::headq::Params::from(hw).into(),
+            kvread: (&hw.kv()).into(),
+            kvwrite: (&hw.kv()).into(),
+            attn: attn::Params::from(&block::attn::Params::from(hw)),
+            attn_out: hw.into(),
+            resid: block::resid::Params::from(hw).into(),
+            xstore: xstore::Params::new(&hw.into(), burst),
+            burst,
+            memory: memory.clone(),
+            ctrl,
+        }
+    }
+}
+
+/// How far the rate of each direction's data has been used up: all that one pass leaves to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paces {
+    pub read: Pace,
+    pub write: Pace,
+}
+
+/// A pass.
+pub struct Flow<'a> {
+    p: &'a Params,
+    begin: Time,
+    net: Net,
+    ctrl: ctrl::Ctrl,
+    read: read::Read,
+    weights: weights::Weights,
+    xload: vectors::Xload,
+    norm: vectors::Norm,
+    rope: heads::Rope,
+    headq: heads::HeadQ,
+    kvwrite: kv::KvWrite,
+    kvread: kv::KvRead,
+    attn: attend::Attn,
+    softmax: attend::Softmax,
+    attn_out: attend::AttnOut,
+    resid: vectors::Resid,
+    xstore: vectors::Xstore,
+    write: write::Write,
+}
+
+impl<'a> Flow<'a> {
+    /// One whose doorbell reaches the control in cycle `begin` of the memory's count, in which all else is idle.
+    pub fn new(p: &'a Params, begin: Time, paces: Paces, descriptor: u16) -> Self {
+        let mut record = Record::default();
+        record.begin(begin);
+        Self {
+            begin,
+            net: Net::new(record),
+            ctrl: ctrl::Ctrl::new(begin, descriptor),
+            read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, paces.read)),
+            weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
+            xload: vectors::Xload::new(p.xload.clone()),
+            norm: vectors::Norm::new(p.norm.clone()),
+            rope: heads::Rope::new(p.rope.clone()),
+            headq: heads::HeadQ::new(p.headq.clone()),
+            kvwrite: kv::KvWrite::new(p.kvwrite.clone()),
+            kvread: kv::KvRead::new(p.kvread.clone()),
+            attn: attend::Attn::new(p.attn.clone()),
+            softmax: attend::Softmax::new(),
+            attn_out: attend::AttnOut::new(p.attn_out.clone()),
+            resid: vectors::Resid::new(p.resid.clone()),
+            xstore: vectors::Xstore::new(p.xstore.clone()),
+            write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, paces.write)),
+            p,
+        }
+    }
+
+    /// Keeps the times of all words.
+    pub fn watch(&mut self) {
+        self.net.watch();
+    }
+
+    /// The times of all words, by stream, counted from the begin.
+    pub fn times(&self) -> Vec<(usize, Vec<Time>)> {
+        let mut all = self.net.times();
+        all.iter_mut().flat_map(|(_, times)| times).for_each(|t| *t -= self.begin);
+        all
+    }
+
+    /// Computes all times; the first cycle after the pass, if it ends.
+    pub fn run(&mut self, outside: &mut Asked) -> Option<Time> {
+        loop {
+            self.settle(outside);
+            let (read, write) = (self.read.choice(), self.write.choice(&self.net));
+            let first = read.map_or(Time::MAX, |c| c.0).min(write.map_or(Time::MAX, |c| c.0));
+            // Nothing that is not known comes up to that cycle.
+            self.resid.advance(&mut self.net, first);
+            if self.net.wake != 0 {
+                continue;
+            }
+            match (read, write) {
+                (Some(choice), _) if choice.0 == first => self.read.decide(&self.p.memory, choice, &mut self.net.wake),
+                (_, Some(choice)) => self.write.decide(&mut self.net, choice),
+                _ => break,
+            }
+        }
+        let ends = [self.ctrl.waits()?, self.xstore.idle?, self.kvwrite.idle?, self.write.idle()?];
+        ends.into_iter().max().map(|t| t + 1)
+    }
+
+    /// Lets every process go on as far as it can.
+    fn settle(&mut self, outside: &mut Asked) {
+        let (p, net) = (self.p, &mut self.net);
+        while net.wake != 0 {
+            let one = net.wake & net.wake.wrapping_neg();
+            match one {
+                process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
+                process::READ => self.read.advance(net),
+                process::AUX => aux(&mut self.read.aux, net),
+                process::WEIGHTS => self.weights.advance(&mut self.read.w, net),
+                process::XLOAD => self.xload.advance(net),
+                process::NORM => self.norm.advance(net),
+                process::ROPE => self.rope.advance(net),
+                process::HEADQ => self.headq.advance(net),
+                process::KVWRITE => self.kvwrite.advance(net, outside),
+                process::KVREAD => self.kvread.advance(net, outside),
+                process::ATTN => self.attn.advance(net),
+                process::SOFTMAX => self.softmax.advance(net),
+                process::ATTN_OUT => self.attn_out.advance(net),
+                process::RESID => self.resid.advance(net, 0),
+                process::XSTORE => self.xstore.advance(net),
+                _ => self.write.advance(&p.memory, net),
+            }
+            net.wake &= !one;
+        }
+    }
+
+    /// How far the memory's rates are used up.
+    pub fn paces(&self) -> Paces {
+        Paces { read: self.read.memory.pace.clone(), write: self.write.memory.pace.clone() }
+    }
+
+    /// What reports need of the pass, which ended in cycle `end`.
+    pub fn summary(&mut self, end: Time) -> Summary {
+        let cycles = (end - self.begin) as u32;
+        if self.net.kv.room() {
+            self.net.record.high(Which::Kv, self.net.kv.open(), end);
+        }
+        let mut summary = Summary { cycles, moved: true, writes: self.write.beats, ..Summary::default() };
+        summary.beats.push(self.read.beats);
+        self.net.record.levels(cycles as usize, &mut summary);
+        let net = &self.net;
+        let stages = [span(&net.desc), span(&net.consts), span(&net.x0), None, span(&net.sum0), span(&net.q), span(&net.ad), None, span(&net.o)];
+        let later = [span(&net.sum1), span(&net.bd)];
+        let norms = self.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
+        let others = stages.into_iter().chain(later).enumerate().filter_map(|(i, s)| Some((i, false, s?)));
+        let at = |t: Time| (t - self.begin) as u32;
+        let mut words: Vec<Words> = others
+            .chain(norms)
+            .map(|(stage, second, (first, last, count))| Words::of(stage as u8, second, count as u32, at(first), at(last)))
+            .collect();
+        words.sort_by_key(Words::order);
+        summary.words.extend(words);
+        summary
+    }
+}
+
+/// First and last time of a stream's words, and how many.
+fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {
+    let (count, last) = link.moved();
+    (count > 0).then_some((link.first, last, count))
+}
+
+/// The auxiliary stream and `route_a`.
+fn aux(side: &mut read::Side, net: &mut Net) {
+    use block::ctrl::aux_dest;
+    loop {
+        let mut moved = false;
+        while net.route_a.room()
+            && let Some((from, dest)) = side.word()
+        {
+            let t = net.route_a.offer(from, dest, &mut net.wake);
+            side.moved(t, &mut net.wake);
+            moved = true;
+        }
+        while let Some((from, dest)) = net.route_a.head() {
+            let link = match dest {
+                aux_dest::DESCRIPTOR => &mut net.desc,
+                aux_dest::X => &mut net.x,
+                _ => &mut net.kv_in,
+            };
+            if !link.room() {
+                break;
+            }
+            let t = link.offer(from, (), &mut net.wake);
+            net.route_a.take(t, &mut net.wake);
+            moved = true;
+        }
+        if !moved {
+            return;
+        }
+    }
+}

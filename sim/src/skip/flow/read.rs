@@ -1,0 +1,218 @@
+//! `axi_read`: segments become bursts, bursts beats in a FIFO, beats words of a stream. The two streams share the ports; which of them a port
+//! serves next is the one thing that depends on the order of times ([`Read::decide`]).
+
+use super::{
+    link::{History, Link, Time, fifo_latency},
+    memory,
+    net::{Net, process},
+};
+use crate::{memory::MemConfig, skip::pieces::Segment};
+use std::collections::VecDeque;
+use tritforge_spec::block::{axi_read::SEGMENTS, axi_read_port::Params};
+
+/// `axi_burst`: a segment becomes bursts that end at multiples of the burst length.
+pub struct Bursts {
+    burst: u32,
+    pub segments: Link<Segment>,
+    /// The segment under way: from when on, offset modulo the burst length, beats that are in no burst yet.
+    act: Option<(Time, u32, u32)>,
+    /// When the one before ended, and when the burst before was taken.
+    ended: Time,
+    taken: Time,
+    /// The burst that is offered: from when on, beats.
+    pub out: Option<(Time, u32)>,
+}
+
+impl Bursts {
+    /// `process`: the one that both gives and takes segments.
+    pub fn new(burst: usize, process: u32) -> Self {
+        let segments = Link::new(process, process);
+        Self { burst: burst as u32, segments, act: None, ended: 0, taken: 0, out: None }
+    }
+
+    /// Begins the next segment, if none is under way and there is one.
+    fn begin(&mut self, wake: &mut u32) {
+        if self.act.is_none()
+            && let Some((from, seg)) = self.segments.head()
+        {
+            let at = from.max(self.ended);
+            self.segments.take(at, wake);
+            self.act = Some((at + 1, seg.off.into(), seg.beats));
+        }
+    }
+
+    /// Goes on as far as it can.
+    pub fn refill(&mut self, wake: &mut u32) {
+        self.begin(wake);
+        if self.out.is_none()
+            && let Some((from, off, left)) = self.act
+        {
+            let at = from.max(self.taken);
+            let beats = left.min(self.burst - off);
+            self.out = Some((at + 1, beats));
+            if beats < left {
+                self.act = Some((at + 1, 0, left - beats));
+            } else {
+                (self.act, self.ended) = (None, at);
+                self.begin(wake);
+            }
+        }
+    }
+
+    /// The burst is taken in `cycle`.
+    pub fn take(&mut self, cycle: Time, wake: &mut u32) {
+        (self.out, self.taken) = (None, cycle);
+        self.refill(wake);
+    }
+}
+
+/// A stream of words from memory: of weights, or auxiliary.
+pub struct Side {
+    bursts: Bursts,
+    /// Segments whose words have not all moved: from when on, beats left, dest.
+    segments: VecDeque<(Time, u32, u8)>,
+    /// When the last words of segments moved.
+    ends: History,
+    depth: usize,
+    fifo_latency: Time,
+    /// Beats that were asked for.
+    reserved: usize,
+    /// From when on each beat stands at the FIFO's end if it is the first there, and when it left.
+    arrived: History,
+    pub left: History,
+}
+
+impl Side {
+    fn new(p: &Params, depth: usize) -> Self {
+        Self {
+            bursts: Bursts::new(p.burst, process::READ),
+            segments: VecDeque::new(),
+            ends: History::new(SEGMENTS),
+            depth,
+            fifo_latency: fifo_latency(depth),
+            reserved: 0,
+            arrived: History::new(depth),
+            left: History::new(depth),
+        }
+    }
+
+    /// Takes a segment that can be taken from `from` on; when, if that is known.
+    fn begin(&mut self, from: Time, seg: Segment, dest: u8, wake: &mut u32) -> Option<Time> {
+        let before = self.ends.credit(self.ends.count + self.segments.len(), SEGMENTS)?;
+        if !self.bursts.segments.room() {
+            return None;
+        }
+        let at = self.bursts.segments.offer(from.max(before), seg, wake);
+        self.segments.push_back((at + 1, seg.beats, dest));
+        self.bursts.refill(wake);
+        Some(at)
+    }
+
+    /// From when on the next word is offered, and its dest.
+    #[inline(always)]
+    pub fn word(&self) -> Option<(Time, u8)> {
+        let &(from, _, dest) = self.segments.front()?;
+        (self.left.count < self.arrived.count).then(|| (from.max(self.arrived.get(self.left.count)), dest))
+    }
+
+    /// The next word moves in `cycle`.
+    #[inline(always)]
+    pub fn moved(&mut self, cycle: Time, wake: &mut u32) {
+        self.left.push(cycle);
+        if let Some((_, left, _)) = self.segments.front_mut() {
+            *left -= 1;
+            if *left == 0 {
+                self.segments.pop_front();
+                self.ends.push(cycle);
+                if let Some((from, ..)) = self.segments.front_mut() {
+                    *from = (*from).max(cycle + 1);
+                }
+                *wake |= process::READ;
+            }
+        }
+    }
+
+    /// From when on it asks for a burst, if that is known, and its beats.
+    #[inline(always)]
+    fn wants(&self) -> Option<(Time, u32)> {
+        let (from, beats) = self.bursts.out?;
+        let space = self.left.credit(self.reserved + beats as usize - 1, self.depth)?;
+        Some((from.max(space), beats))
+    }
+}
+
+/// The read master and the memory behind it.
+pub struct Read {
+    outstanding: usize,
+    pub w: Side,
+    pub aux: Side,
+    pub memory: memory::Read,
+    /// When AR took the burst before, and when the bursts' last beats passed.
+    accepted: Time,
+    ends: History,
+    /// Beats of a port.
+    pub beats: u32,
+}
+
+impl Read {
+    pub fn new(p: &Params, memory: memory::Read) -> Self {
+        Self {
+            outstanding: p.outstanding,
+            w: Side::new(p, p.w_depth),
+            aux: Side::new(p, p.x_depth),
+            memory,
+            accepted: 0,
+            ends: History::new(p.outstanding),
+            beats: 0,
+        }
+    }
+
+    /// Takes segments.
+    pub fn advance(&mut self, net: &mut Net) {
+        while let Some((from, (seg, dest))) = net.wseg.head() {
+            let Some(at) = self.w.begin(from, seg, dest, &mut net.wake) else { break };
+            net.wseg.take(at, &mut net.wake);
+        }
+        while let Some((from, (seg, dest))) = net.dseg.head() {
+            let Some(at) = self.aux.begin(from, seg, dest, &mut net.wake) else { return };
+            net.dseg.take(at, &mut net.wake);
+        }
+        // Descriptors and x come before KV: in a pass the command for these is given when the segment of x has long moved.
+        while let Some((from, seg)) = net.kseg.head() {
+            let dest = tritforge_spec::block::ctrl::aux_dest::KV;
+            let Some(at) = self.aux.begin(from, seg, dest, &mut net.wake) else { break };
+            net.kseg.take(at, &mut net.wake);
+        }
+    }
+
+    /// The cycle in which the next burst is chosen, and whether it is the auxiliary stream's, as far as is known.
+    #[inline(always)]
+    pub fn choice(&self) -> Option<(Time, bool)> {
+        // A burst is in flight up to the cycle after that in which its last beat was put into the FIFO.
+        let flight = self.ends.credit(self.ends.count, self.outstanding).map_or(0, |t| if t == 0 { 0 } else { t + 1 });
+        let slot = self.accepted.max(flight);
+        let (aux, w) = (self.aux.wants(), self.w.wants());
+        let first = match (aux, w) {
+            (Some(a), Some(w)) => a.0.min(w.0),
+            (Some(one), None) | (None, Some(one)) => one.0,
+            (None, None) => return None,
+        };
+        let at = slot.max(first);
+        Some((at, aux.is_some_and(|a| a.0 <= at)))
+    }
+
+    /// The next burst is chosen: no event that nothing is known of can come before. Its beats' times follow.
+    pub fn decide(&mut self, config: &MemConfig, (at, is_aux): (Time, bool), wake: &mut u32) {
+        let side = if is_aux { &mut self.aux } else { &mut self.w };
+        let Some((_, beats)) = side.bursts.out else { return };
+        side.reserved += beats as usize;
+        // A register between R and the FIFO.
+        let delay = 1 + side.fifo_latency;
+        let arrived = &mut side.arrived;
+        let (accepted, end) = self.memory.burst(config, at + 1, beats as usize, |t| arrived.push(t + delay));
+        (self.accepted, self.beats) = (accepted, self.beats + beats);
+        self.ends.push(end);
+        side.bursts.take(at, wake);
+        *wake |= if is_aux { process::AUX } else { process::WEIGHTS } | process::READ;
+    }
+}
