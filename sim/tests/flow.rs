@@ -66,6 +66,10 @@ fn check(seed: u64, passes: usize) {
         }
         other.begin(image.layout.descriptors, list);
         let first = other.first_descriptor();
+        // Words are watched one by one, or not.
+        let mut unwatched = Flow::new(&params, begin, paces.clone(), first);
+        let end = unwatched.run(&mut Asked { outside: &mut other.clone(), answers: Vec::new() });
+        let report = end.map(|end| unwatched.summary(end));
         let mut flow = Flow::new(&params, begin, paces, first);
         flow.watch();
         let end = flow.run(&mut Asked { outside: &mut other, answers: Vec::new() });
@@ -87,7 +91,9 @@ fn check(seed: u64, passes: usize) {
             );
         }
         assert_eq!(end.map(|e| e - begin), Some(cycle), "{place}: position {pos} tokens {n}");
-        let report = flow.summary(begin + cycle);
+        assert!(report == Some(flow.summary(begin + cycle)), "{place}: position {pos} tokens {n}: watched and not");
+        assert_eq!(unwatched.paces(), flow.paces());
+        let report = report.unwrap();
         let levels = |s: &Summary| s.levels.iter().scan(0, |at, l| Some((std::mem::replace(at, *at + l.1), *l))).collect::<Vec<_>>();
         if let Some((a, b)) = levels(&report).into_iter().zip(levels(&summary)).find(|(a, b)| a != b) {
             panic!("{place}\nposition {pos} tokens {n}: levels: flow {a:?}, machine {b:?}");
@@ -95,7 +101,7 @@ fn check(seed: u64, passes: usize) {
         assert_eq!(report.words, summary.words, "{place}: position {pos} tokens {n}");
         assert!(report == summary, "{place}: position {pos} tokens {n}");
         paces = flow.paces();
-        machine.rest(&mut state, 20 + rng.below(60));
+        machine.rest(&mut state, 13 + rng.below(60));
         pos = if rng.below(5) == 0 { rng.below(pos as u64 + 1) as usize } else { pos + n } % context;
     }
 }

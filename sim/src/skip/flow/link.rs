@@ -86,6 +86,27 @@ impl<T: Copy + Default> Link<T> {
         self.taken += 1;
     }
 
+    /// No word is in the buffer.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.sent == self.taken
+    }
+
+    /// The first cycles in which the next word may move as far as the word before decides, and in which the next two words find room. It is empty.
+    #[inline(always)]
+    pub fn state(&self) -> (Time, [Time; ENTRIES]) {
+        (self.next, [self.free[self.sent % ENTRIES], self.free[(self.sent + 1) % ENTRIES]])
+    }
+
+    /// `n` words moved and were taken; what [`Link::state`] is then. It is empty.
+    #[inline(always)]
+    pub fn pass(&mut self, n: usize, (next, free): (Time, [Time; ENTRIES])) {
+        self.sent += n;
+        self.taken = self.sent;
+        (self.free[self.sent % ENTRIES], self.free[(self.sent + 1) % ENTRIES]) = (free[0], free[1]);
+        (self.next, self.after) = (next, free[1]);
+    }
+
     /// Words that moved, and when the last one did.
     pub fn moved(&self) -> (usize, Time) {
         (self.sent, self.next.saturating_sub(1))
@@ -187,6 +208,21 @@ impl<T: Copy> Pipeline<T> {
         match self.words.front() {
             Some(&(t, _)) if t + self.waited <= from => None,
             _ => Some(from),
+        }
+    }
+
+    /// No word is on its way.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Words passed, the last of which was offered and left in these cycles. It is empty.
+    pub fn pass(&mut self, offered: Time, left: Time) {
+        self.waits.clear();
+        self.waited = self.passed + (left - offered);
+        if left > offered {
+            self.waits.push_back((offered, left - offered));
         }
     }
 

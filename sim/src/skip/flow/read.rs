@@ -119,17 +119,40 @@ impl Side {
     #[inline(always)]
     pub fn moved(&mut self, cycle: Time, wake: &mut u32) {
         self.left.push(cycle);
+        self.passed(1, cycle, wake);
+    }
+
+    /// Words of the segment under way that have arrived, and from when on they are offered as far as the segment decides, and its dest.
+    #[inline(always)]
+    pub fn run(&self) -> Option<(usize, Time, u8)> {
+        let &(from, left, dest) = self.segments.front()?;
+        Some((left.min((self.arrived.count - self.left.count) as u32) as usize, from, dest))
+    }
+
+    /// From when on the next word is offered as far as its arrival decides.
+    #[inline(always)]
+    pub fn arrival(&self) -> Time {
+        self.arrived.get(self.left.count)
+    }
+
+    /// `n` words of the segment under way moved, as was noted in `left`; the last one in `cycle`.
+    pub fn passed(&mut self, n: usize, cycle: Time, wake: &mut u32) {
         if let Some((_, left, _)) = self.segments.front_mut() {
-            *left -= 1;
+            *left -= n as u32;
             if *left == 0 {
-                self.segments.pop_front();
-                self.ends.push(cycle);
-                if let Some((from, ..)) = self.segments.front_mut() {
-                    *from = (*from).max(cycle + 1);
-                }
-                *wake |= process::READ;
+                self.end(cycle, wake);
             }
         }
+    }
+
+    /// The segment under way ends.
+    fn end(&mut self, cycle: Time, wake: &mut u32) {
+        self.segments.pop_front();
+        self.ends.push(cycle);
+        if let Some((from, ..)) = self.segments.front_mut() {
+            *from = (*from).max(cycle + 1);
+        }
+        *wake |= process::READ;
     }
 
     /// From when on it asks for a burst, if that is known, and its beats.

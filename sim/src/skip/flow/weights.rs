@@ -21,8 +21,8 @@ enum Phase {
     Idle(Time),
     /// Waits for activations; the command was taken then.
     Acts(Time, Command),
-    /// Takes weights, from then on.
-    Run(Time, Command),
+    /// Takes weights.
+    Run(Command),
 }
 
 /// State.
@@ -42,6 +42,8 @@ pub struct Weights {
     word: u16,
     /// From when on the array may take the next word, as far as the one before decides.
     next: Time,
+    /// When the last word was offered to it, and taken.
+    last: (Time, Time),
     /// Rows whose sums have not all moved: from when on there are any, tokens, of the o-projection.
     sums: VecDeque<(Time, u8, bool)>,
     token: u8,
@@ -66,6 +68,7 @@ impl Weights {
             rows: 0,
             word: 0,
             next: 0,
+            last: (0, 0),
             sums: VecDeque::new(),
             token: 0,
             sum_next: 0,
@@ -78,6 +81,12 @@ impl Weights {
     pub fn advance(&mut self, from: &mut Side, net: &mut Net) {
         loop {
             let mut moved = self.begin(net);
+            while route(net) | self.unpack(net) | self.fire(net) | self.sums(net) {
+                moved = true;
+            }
+            if net.route_w.is_empty() && net.packed.is_empty() && self.words.is_empty() {
+                moved |= self.stream(from, net);
+            }
             while net.route_w.room()
                 && let Some((offered, dest)) = from.word()
             {
@@ -85,14 +94,84 @@ impl Weights {
                 from.moved(t, &mut net.wake);
                 moved = true;
             }
-            moved |= route(net);
-            moved |= self.unpack(net);
-            moved |= self.fire(net);
-            moved |= self.sums(net);
             if !moved {
                 return;
             }
         }
+    }
+
+    /// Words that have arrived go all the way into the array, one after another: what `route`, `unpack` and `fire` do to each, without a look at
+    /// anything else between. Nothing is on the way.
+    fn stream(&mut self, from: &mut Side, net: &mut Net) -> bool {
+        let Phase::Run(cmd) = self.phase else { return false };
+        let p = &self.unpack;
+        let Some((arrived, offered, weight_dest::PACKED)) = from.run() else { return false };
+        if p.parts != 1 || p.slices != 1 || net.route_w.log.is_some() {
+            return false;
+        }
+        let words = arrived.min(self.left as usize);
+        let last = self.tmac.wpr[cmd.second as usize] - 1;
+        let (mut w_next, [mut w_free, mut w_free2]) = net.route_w.state();
+        let (mut u_next, [mut u_free, mut u_free2]) = net.packed.state();
+        let mut n = 0;
+        while n < words {
+            let row_end = self.word == last;
+            let room = if row_end { self.sent.credit(self.ended, ROWS) } else { Some(0) };
+            let Some(room) = room else { break };
+            // Into `route_w`, into `unpack`, into its first register.
+            let w = offered.max(from.arrival()).max(w_next).max(w_free);
+            let u = (w + 1).max(u_next).max(u_free);
+            let mut taken = (u + 1).max(self.open).max(self.last.0.saturating_sub(1));
+            if taken >= self.last.0 {
+                taken = taken.max(self.last.1);
+            }
+            let valid = (taken + 1).max(self.last.1) + 1;
+            (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
+            (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
+            from.left.push(w);
+            self.open = taken + 1;
+            self.take(net, valid, room);
+            n += 1;
+            if row_end && self.end_row(cmd) {
+                break;
+            }
+            if row_end {
+                self.sums(net);
+            }
+        }
+        if n > 0 {
+            self.left -= n as u32;
+            net.route_w.pass(n, (w_next, [w_free, w_free2]));
+            net.packed.pass(n, (u_next, [u_free, u_free2]));
+            self.words.pass(self.last.0, self.last.1);
+            from.passed(n, w_next - 1, &mut net.wake);
+        }
+        n > 0
+    }
+
+    /// The array takes a word that is offered from `offered` on, where there is room for its row's sum from `room` on.
+    #[inline(always)]
+    fn take(&mut self, net: &mut Net, offered: Time, room: Time) {
+        let ready = self.next.max(room);
+        let t = ready.max(offered);
+        if t > self.next {
+            net.record.high(Which::BackPressure, self.next + 1, ready + 1);
+            net.record.high(Which::Weights, ready + 1, t + 1);
+        }
+        net.record.high(Which::Busy, t + 1, t + 2);
+        (self.last, self.next) = ((offered, t), t + 1);
+        self.word += 1;
+    }
+
+    /// A row's last word was taken; whether it was the phase's last row.
+    fn end_row(&mut self, cmd: Command) -> bool {
+        let t = self.last.1;
+        (self.word, self.rows, self.ended) = (0, self.rows - 1, self.ended + 1);
+        self.sums.push_back((t + self.tmac.latency, cmd.n, cmd.second));
+        if self.rows == 0 {
+            (self.phase, self.acts, self.act_next) = (Phase::Idle(t + 1), 0, self.act_next.max(t + 1));
+        }
+        self.rows == 0
     }
 
     /// Commands and activations.
@@ -120,7 +199,7 @@ impl Weights {
             if self.acts == u32::from(cmd.n) * self.tmac.acts[i] {
                 let start = (command + 1).max(self.act_next);
                 net.record.high(Which::Activations, command + 2, start + 1);
-                self.phase = Phase::Run(start + 1, cmd);
+                self.phase = Phase::Run(cmd);
                 (self.rows, self.word, self.next) = (self.tmac.rows[i], 0, start + 1);
                 moved = true;
             }
@@ -159,29 +238,18 @@ impl Weights {
 
     /// The array takes words.
     fn fire(&mut self, net: &mut Net) -> bool {
-        let Phase::Run(_, cmd) = self.phase else { return false };
+        let Phase::Run(cmd) = self.phase else { return false };
         let i = cmd.second as usize;
         let mut moved = false;
         while let Some((offered, ())) = self.words.head() {
-            let last = self.word == self.tmac.wpr[i] - 1;
-            let room = if last { self.sent.credit(self.ended, ROWS) } else { Some(0) };
+            let row_end = self.word == self.tmac.wpr[i] - 1;
+            let room = if row_end { self.sent.credit(self.ended, ROWS) } else { Some(0) };
             let Some(room) = room else { return moved };
-            let ready = self.next.max(room);
-            let t = ready.max(offered);
-            net.record.high(Which::BackPressure, self.next + 1, ready + 1);
-            net.record.high(Which::Weights, ready + 1, t + 1);
-            net.record.high(Which::Busy, t + 1, t + 2);
-            self.words.leave(t);
-            self.next = t + 1;
-            self.word += 1;
+            self.take(net, offered, room);
+            self.words.leave(self.last.1);
             moved = true;
-            if last {
-                (self.word, self.rows, self.ended) = (0, self.rows - 1, self.ended + 1);
-                self.sums.push_back((t + self.tmac.latency, cmd.n, cmd.second));
-                if self.rows == 0 {
-                    (self.phase, self.acts, self.act_next) = (Phase::Idle(t + 1), 0, self.act_next.max(t + 1));
-                    return true;
-                }
+            if row_end && self.end_row(cmd) {
+                return true;
             }
         }
         moved
