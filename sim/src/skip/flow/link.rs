@@ -92,6 +92,11 @@ impl<T: Copy + Default> Link<T> {
         self.sent == self.taken
     }
 
+    /// The first cycle in which the next word may be taken, as far as the one before decides.
+    pub fn after(&self) -> Time {
+        self.after
+    }
+
     /// The first cycles in which the next word may move as far as the word before decides, and in which the next two words find room. It is empty.
     #[inline(always)]
     pub fn state(&self) -> (Time, [Time; ENTRIES]) {
@@ -219,6 +224,8 @@ impl<T: Copy> Pipeline<T> {
 
     /// Words passed, the last of which was offered and left in these cycles. It is empty.
     pub fn pass(&mut self, offered: Time, left: Time) {
+        // The cycle before that of the last word's offer did not wait; waits before it are over.
+        self.floor = self.floor.max(offered.saturating_sub(1));
         self.waits.clear();
         self.waited = self.passed + (left - offered);
         if left > offered {

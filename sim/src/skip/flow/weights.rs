@@ -106,13 +106,15 @@ impl Weights {
         let Phase::Run(cmd) = self.phase else { return false };
         let p = &self.unpack;
         let Some((arrived, offered, weight_dest::PACKED)) = from.run() else { return false };
-        if p.parts != 1 || p.slices != 1 || net.route_w.log.is_some() {
+        if p.parts != 1 || p.slices != 1 {
             return false;
         }
         let words = arrived.min(self.left as usize);
         let last = self.tmac.wpr[cmd.second as usize] - 1;
         let (mut w_next, [mut w_free, mut w_free2]) = net.route_w.state();
         let (mut u_next, [mut u_free, mut u_free2]) = net.packed.state();
+        // The word before may have gone elsewhere.
+        u_next = u_next.max(net.route_w.after());
         let mut n = 0;
         while n < words {
             let row_end = self.word == last;
@@ -129,6 +131,11 @@ impl Weights {
             (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
             (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
             from.left.push(w);
+            for (log, t) in [(&mut net.route_w.log, w), (&mut net.packed.log, u)] {
+                if let Some(log) = log {
+                    log.push(t);
+                }
+            }
             self.open = taken + 1;
             self.take(net, valid, room);
             n += 1;
