@@ -52,6 +52,7 @@ impl Attn {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = self.queries(net);
@@ -191,6 +192,7 @@ impl Softmax {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = false;
@@ -259,6 +261,7 @@ impl AttnOut {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = false;

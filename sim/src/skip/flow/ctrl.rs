@@ -50,6 +50,7 @@ impl Ctrl {
         (self.stage == Stage::Wait).then_some(self.at)
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, p: &Params, burst: u16, net: &mut Net, outside: &mut Asked) {
         while self.step(p, burst, net, outside) {}
     }

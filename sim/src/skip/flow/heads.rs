@@ -23,9 +23,13 @@ impl Rope {
         Self { p, pass: None, next: 0, token: 0, second: false, pairs: Pipeline::new(contract::STAGES) }
     }
 
-    pub fn advance(&mut self, net: &mut Net) {
+    #[inline(never)]
+    pub fn advance(&mut self, after: &mut HeadQ, net: &mut Net) {
         loop {
             let mut moved = false;
+            if !net.pair.room() {
+                after.advance(net);
+            }
             while net.pair.room()
                 && let Some((from, ())) = self.pairs.head()
             {
@@ -121,6 +125,7 @@ impl HeadQ {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = self.leave(net);

@@ -55,6 +55,7 @@ impl KvWrite {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
         loop {
             let mut moved = self.leave(net);
@@ -201,6 +202,7 @@ impl KvRead {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
         loop {
             let mut moved = false;

@@ -103,14 +103,12 @@ pub struct Flow<'a> {
     weights: weights::Weights,
     xload: vectors::Xload,
     norm: vectors::Norm,
-    rope: heads::Rope,
-    headq: heads::HeadQ,
+    after: weights::After,
     kvwrite: kv::KvWrite,
     kvread: kv::KvRead,
     attn: attend::Attn,
     softmax: attend::Softmax,
     attn_out: attend::AttnOut,
-    resid: vectors::Resid,
     xstore: vectors::Xstore,
     write: write::Write,
 }
@@ -128,14 +126,16 @@ impl<'a> Flow<'a> {
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
             xload: vectors::Xload::new(p.xload.clone()),
             norm: vectors::Norm::new(p.norm.clone()),
-            rope: heads::Rope::new(p.rope.clone()),
-            headq: heads::HeadQ::new(p.headq.clone()),
+            after: weights::After {
+                rope: heads::Rope::new(p.rope.clone()),
+                headq: heads::HeadQ::new(p.headq.clone()),
+                resid: vectors::Resid::new(p.resid.clone()),
+            },
             kvwrite: kv::KvWrite::new(p.kvwrite.clone()),
             kvread: kv::KvRead::new(p.kvread.clone()),
             attn: attend::Attn::new(p.attn.clone()),
             softmax: attend::Softmax::new(),
             attn_out: attend::AttnOut::new(p.attn_out.clone()),
-            resid: vectors::Resid::new(p.resid.clone()),
             xstore: vectors::Xstore::new(p.xstore.clone()),
             write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, paces.write)),
             p,
@@ -161,7 +161,7 @@ impl<'a> Flow<'a> {
             let (read, write) = (self.read.choice(), self.write.choice(&self.net));
             let first = read.map_or(Time::MAX, |c| c.0).min(write.map_or(Time::MAX, |c| c.0));
             // Nothing that is not known comes up to that cycle.
-            self.resid.advance(&mut self.net, first);
+            self.after.resid.advance(&mut self.net, first);
             if self.net.wake != 0 {
                 continue;
             }
@@ -184,17 +184,17 @@ impl<'a> Flow<'a> {
                 process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
                 process::READ => self.read.advance(net),
                 process::AUX => aux(&mut self.read.aux, net),
-                process::WEIGHTS => self.weights.advance(&mut self.read.w, net),
+                process::WEIGHTS => self.weights.advance(&mut self.read.w, &mut self.after, net),
                 process::XLOAD => self.xload.advance(net),
                 process::NORM => self.norm.advance(net),
-                process::ROPE => self.rope.advance(net),
-                process::HEADQ => self.headq.advance(net),
+                process::ROPE => self.after.rope.advance(&mut self.after.headq, net),
+                process::HEADQ => self.after.headq.advance(net),
                 process::KVWRITE => self.kvwrite.advance(net, outside),
                 process::KVREAD => self.kvread.advance(net, outside),
                 process::ATTN => self.attn.advance(net),
                 process::SOFTMAX => self.softmax.advance(net),
                 process::ATTN_OUT => self.attn_out.advance(net),
-                process::RESID => self.resid.advance(net, 0),
+                process::RESID => self.after.resid.advance(net, 0),
                 process::XSTORE => self.xstore.advance(net),
                 _ => self.write.advance(&p.memory, net),
             }
@@ -239,6 +239,7 @@ fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {
 }
 
 /// The auxiliary stream and `route_a`.
+#[inline(never)]
 fn aux(side: &mut read::Side, net: &mut Net) {
     use block::ctrl::aux_dest;
     loop {

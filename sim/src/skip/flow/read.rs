@@ -191,6 +191,7 @@ impl Read {
     }
 
     /// Takes segments.
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         while let Some((from, (seg, dest))) = net.wseg.head() {
             let Some(at) = self.w.begin(from, seg, dest, &mut net.wake) else { break };

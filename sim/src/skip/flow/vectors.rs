@@ -33,6 +33,7 @@ impl Xload {
         Self { p, token: 0, group: 0, sub: 0, next: 0, outputs: [link(), link()] }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = false;
@@ -131,6 +132,7 @@ impl Norm {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = self.codes_leave(net);
@@ -307,6 +309,7 @@ impl Resid {
     }
 
     /// `known`: no event that is not known yet comes up to this cycle.
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net, known: Time) {
         loop {
             let mut moved = false;
@@ -447,6 +450,7 @@ impl Xstore {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
             let mut moved = false;

@@ -2,10 +2,12 @@
 //! from the next.
 
 use super::{
+    heads::{HeadQ, Rope},
     link::{History, Pipeline, Time},
     net::Net,
     read::Side,
     record::Which,
+    vectors::Resid,
 };
 use crate::skip::{
     block::{tmac, unpack},
@@ -13,6 +15,13 @@ use crate::skip::{
 };
 use std::collections::VecDeque;
 use tritforge_spec::block::{ctrl::weight_dest, tmac::ROWS};
+
+/// What takes the sums.
+pub struct After {
+    pub rope: Rope,
+    pub headq: HeadQ,
+    pub resid: Resid,
+}
 
 /// A phase of the array.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +87,15 @@ impl Weights {
     }
 
     /// Goes on as far as times are known.
-    pub fn advance(&mut self, from: &mut Side, net: &mut Net) {
+    #[inline(never)]
+    pub fn advance(&mut self, from: &mut Side, after: &mut After, net: &mut Net) {
         loop {
             let mut moved = self.begin(net);
-            while route(net) | self.unpack(net) | self.fire(net) | self.sums(net) {
+            while route(net) | self.unpack(net) | self.fire(net) | self.sums(after, net) {
                 moved = true;
             }
             if net.route_w.is_empty() && net.packed.is_empty() && self.words.is_empty() {
-                moved |= self.stream(from, net);
+                moved |= self.stream(from, after, net);
             }
             while net.route_w.room()
                 && let Some((offered, dest)) = from.word()
@@ -102,55 +112,82 @@ impl Weights {
 
     /// Words that have arrived go all the way into the array, one after another: what `route`, `unpack` and `fire` do to each, without a look at
     /// anything else between. Nothing is on the way.
-    fn stream(&mut self, from: &mut Side, net: &mut Net) -> bool {
+    fn stream(&mut self, from: &mut Side, after: &mut After, net: &mut Net) -> bool {
         let Phase::Run(cmd) = self.phase else { return false };
         let p = &self.unpack;
         let Some((arrived, offered, weight_dest::PACKED)) = from.run() else { return false };
         if p.parts != 1 || p.slices != 1 {
             return false;
         }
+        let logged = net.route_w.log.is_some();
         let words = arrived.min(self.left as usize);
-        let last = self.tmac.wpr[cmd.second as usize] - 1;
+        let row = self.tmac.wpr[cmd.second as usize];
         let (mut w_next, [mut w_free, mut w_free2]) = net.route_w.state();
         let (mut u_next, [mut u_free, mut u_free2]) = net.packed.state();
         // The word before may have gone elsewhere.
         u_next = u_next.max(net.route_w.after());
+        w_next = w_next.max(offered);
+        let (mut open, (mut valid, mut last), mut next) = (self.open, self.last, self.next);
+        // Cycles from here on in which the array took a word in each.
+        let mut busy = next;
         let mut n = 0;
         while n < words {
-            let row_end = self.word == last;
-            let room = if row_end { self.sent.credit(self.ended, ROWS) } else { Some(0) };
-            let Some(room) = room else { break };
-            // Into `route_w`, into `unpack`, into its first register.
-            let w = offered.max(from.arrival()).max(w_next).max(w_free);
-            let u = (w + 1).max(u_next).max(u_free);
-            let mut taken = (u + 1).max(self.open).max(self.last.0.saturating_sub(1));
-            if taken >= self.last.0 {
-                taken = taken.max(self.last.1);
-            }
-            let valid = (taken + 1).max(self.last.1) + 1;
-            (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
-            (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
-            from.left.push(w);
-            for (log, t) in [(&mut net.route_w.log, w), (&mut net.packed.log, u)] {
-                if let Some(log) = log {
-                    log.push(t);
+            let row_end = ((row - self.word) as usize).min(words - n);
+            let ends = self.word as usize + row_end == row as usize;
+            let room = if ends { self.sent.credit(self.ended, ROWS) } else { Some(0) };
+            // The words of a row before its last need no room.
+            let (part, room) = match room {
+                Some(room) => (row_end, room),
+                None => (row_end - 1, 0),
+            };
+            for i in 1..=part {
+                // Into `route_w`, into `unpack`, into its first register, to its output.
+                let w = from.arrival().max(w_next).max(w_free);
+                let u = (w + 1).max(u_next).max(u_free);
+                let mut taken = (u + 1).max(open).max(valid.saturating_sub(1));
+                if taken >= valid {
+                    taken = taken.max(last);
                 }
+                valid = (taken + 1).max(last) + 1;
+                (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
+                (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
+                open = taken + 1;
+                from.left.push(w);
+                if logged {
+                    net.route_w.log.iter_mut().for_each(|log| log.push(w));
+                    net.packed.log.iter_mut().for_each(|log| log.push(u));
+                }
+                // Into the array.
+                let ready = if i == row_end { next.max(room) } else { next };
+                last = ready.max(valid);
+                if last > next {
+                    net.record.high(Which::Busy, busy + 1, next + 1);
+                    net.record.high(Which::BackPressure, next + 1, ready + 1);
+                    net.record.high(Which::Weights, ready + 1, last + 1);
+                    busy = last;
+                }
+                next = last + 1;
             }
-            self.open = taken + 1;
-            self.take(net, valid, room);
-            n += 1;
-            if row_end && self.end_row(cmd) {
+            n += part;
+            self.word += part as u16;
+            if part < row_end {
                 break;
             }
-            if row_end {
-                self.sums(net);
+            (self.last, self.next) = ((valid, last), next);
+            if ends {
+                if self.end_row(cmd) {
+                    break;
+                }
+                self.sums(after, net);
             }
         }
         if n > 0 {
+            net.record.high(Which::Busy, busy + 1, next + 1);
+            (self.open, self.last, self.next) = (open, (valid, last), next);
             self.left -= n as u32;
             net.route_w.pass(n, (w_next, [w_free, w_free2]));
             net.packed.pass(n, (u_next, [u_free, u_free2]));
-            self.words.pass(self.last.0, self.last.1);
+            self.words.pass(valid, last);
             from.passed(n, w_next - 1, &mut net.wake);
         }
         n > 0
@@ -263,9 +300,15 @@ impl Weights {
     }
 
     /// Sums leave, the tokens of a row one after another.
-    fn sums(&mut self, net: &mut Net) -> bool {
+    fn sums(&mut self, after: &mut After, net: &mut Net) -> bool {
         let mut moved = false;
         while let Some(&(from, tokens, second)) = self.sums.front() {
+            // What takes the sums goes on at once where it can: so many rows are done in one go.
+            if second && !net.sum1.room() {
+                after.resid.advance(net, 0);
+            } else if !second && !net.sum0.room() {
+                after.rope.advance(&mut after.headq, net);
+            }
             let link = if second { &mut net.sum1 } else { &mut net.sum0 };
             if !link.room() {
                 return moved;

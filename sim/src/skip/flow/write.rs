@@ -59,6 +59,7 @@ impl Write {
         }
     }
 
+    #[inline(never)]
     pub fn advance(&mut self, config: &MemConfig, net: &mut Net) {
         loop {
             let mut moved = self.data(net);
