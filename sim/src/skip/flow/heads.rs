@@ -2,7 +2,7 @@
 
 use super::{
     link::{Pipeline, Time},
-    net::Net,
+    net::{Net, process},
 };
 use crate::skip::block::{headq, rope};
 use tritforge_spec::block::{headq::STAGES, rope as contract};
@@ -59,23 +59,50 @@ impl Rope {
             && let Some(at) = self.pairs.open(word.max(self.next))
         {
             net.sum0.take(at, &mut net.wake);
-            if self.second {
-                self.pairs.enter(at, ());
-            }
-            self.token += 1;
-            if self.token == n {
-                (self.token, self.second) = (0, !self.second);
-            }
-            self.next = at + 1;
-            self.pass = (left > 1).then_some((n, left - 1));
+            self.took(at, n, left);
             moved = true;
         }
         moved
     }
+
+    /// A sum was taken in cycle `at`.
+    #[inline(always)]
+    fn took(&mut self, at: Time, n: u8, left: u32) {
+        if self.second {
+            self.pairs.enter(at, ());
+        }
+        self.token += 1;
+        if self.token == n {
+            (self.token, self.second) = (0, !self.second);
+        }
+        self.next = at + 1;
+        self.pass = if left > 1 { Some((n, left - 1)) } else { None };
+    }
+
+    /// A sum is offered from `valid` on and goes as far as it can at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    pub fn sum(&mut self, valid: Time, after: &mut HeadQ, net: &mut Net) -> Option<Time> {
+        let (n, left) = self.pass?;
+        if !net.sum0.is_empty() {
+            return None;
+        }
+        let t = valid.max(net.sum0.open());
+        let at = self.pairs.open((t + 1).max(self.next))?;
+        net.sum0.pass_one(t, at);
+        self.took(at, n, left);
+        if let Some((from, ())) = self.pairs.head() {
+            if let Some(t) = after.pair(from, net) {
+                self.pairs.leave(t);
+            } else if net.pair.room() {
+                self.pairs.leave(net.pair.offer(from, (), &mut net.wake));
+            }
+        }
+        Some(t)
+    }
 }
 
 /// A beat of `headq`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Beat {
     q: bool,
     first: bool,
@@ -184,19 +211,44 @@ impl HeadQ {
         {
             let at = word.max(self.input_next).max(free);
             net.pair.take(at, &mut net.wake);
-            (self.input_next, moved) = (at + 1, true);
-            let i = &mut self.input;
-            i.0 += 1;
-            if i.0 == n {
-                (i.0, i.1) = (0, i.1 + 1);
-            }
-            if i.1 == self.p.pairs {
-                (i.1, i.2) = (0, i.2 + 1);
-                (self.full[self.fill], self.free[self.fill]) = (Some(at + ARRIVAL), None);
-                self.fill ^= 1;
-            }
+            self.took(at, n);
+            moved = true;
         }
         moved
+    }
+
+    /// A pair was taken in cycle `at`; whether it was its head's last.
+    #[inline(always)]
+    fn took(&mut self, at: Time, n: u8) -> bool {
+        self.input_next = at + 1;
+        let i = &mut self.input;
+        i.0 += 1;
+        if i.0 == n {
+            (i.0, i.1) = (0, i.1 + 1);
+        }
+        let last = i.1 == self.p.pairs;
+        if last {
+            (i.1, i.2) = (0, i.2 + 1);
+            (self.full[self.fill], self.free[self.fill]) = (Some(at + ARRIVAL), None);
+            self.fill ^= 1;
+        }
+        last
+    }
+
+    /// A pair is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    fn pair(&mut self, valid: Time, net: &mut Net) -> Option<Time> {
+        let (n, free) = (self.n?, self.free[self.fill]?);
+        if !net.pair.is_empty() || self.input.2 == self.p.heads {
+            return None;
+        }
+        let t = valid.max(net.pair.open());
+        let at = (t + 1).max(self.input_next).max(free);
+        net.pair.pass_one(t, at);
+        if self.took(at, n) {
+            net.wake |= process::HEADQ;
+        }
+        Some(t)
     }
 
     /// Beats of the head in the full buffer.

@@ -112,6 +112,21 @@ impl<T: Copy + Default> Link<T> {
         (self.next, self.after) = (next, free[1]);
     }
 
+    /// A word moved in cycle `t` and was taken in cycle `taken`. It is empty.
+    #[inline(always)]
+    pub fn pass_one(&mut self, t: Time, taken: Time) {
+        if self.sent == 0 {
+            self.first = t;
+        }
+        self.free[self.sent % ENTRIES] = taken + 1;
+        self.sent += 1;
+        self.taken = self.sent;
+        (self.next, self.after) = (t + 1, taken + 1);
+        if let Some(log) = &mut self.log {
+            log.push(t);
+        }
+    }
+
     /// Words that moved, and when the last one did.
     pub fn moved(&self) -> (usize, Time) {
         (self.sent, self.next.saturating_sub(1))
@@ -121,6 +136,89 @@ impl<T: Copy + Default> Link<T> {
 /// Cycles from the push of a word into an empty `fifo.sv` to its valid.
 pub fn fifo_latency(depth: usize) -> Time {
     if depth > DISTRIBUTED_DEPTH { 2 } else { 1 }
+}
+
+/// A short queue. Its capacity is what the hardware holds at most; it is a power of two.
+#[derive(Clone, Debug)]
+pub struct Ring<T, const N: usize> {
+    slots: [T; N],
+    first: usize,
+    end: usize,
+}
+
+impl<T: Copy + Default, const N: usize> Ring<T, N> {
+    pub fn new() -> Self {
+        const { assert!(N.is_power_of_two()) };
+        Self { slots: [T::default(); N], first: 0, end: 0 }
+    }
+
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.first == self.end
+    }
+
+    #[inline(always)]
+    pub fn front(&self) -> Option<T> {
+        (self.first != self.end).then_some(self.slots[self.first % N])
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, word: T) {
+        debug_assert!(self.end - self.first < N);
+        self.slots[self.end % N] = word;
+        self.end += 1;
+    }
+
+    #[inline(always)]
+    pub fn pop(&mut self) -> Option<T> {
+        let front = self.front();
+        self.first += front.is_some() as usize;
+        front
+    }
+
+    pub fn clear(&mut self) {
+        self.first = self.end;
+    }
+}
+
+/// The times of words by their index, as runs of words a cycle after each other. Times are read in the order of the words.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// Index and time of each run's first word.
+    runs: VecDeque<(usize, Time)>,
+    pub count: usize,
+    /// The time that would continue the last run.
+    next: Time,
+}
+
+impl Runs {
+    #[inline(always)]
+    pub fn push(&mut self, t: Time) {
+        self.push_run(t, 1);
+    }
+
+    /// `n` words, the first in cycle `t`.
+    #[inline(always)]
+    pub fn push_run(&mut self, t: Time, n: usize) {
+        if t != self.next || self.runs.is_empty() {
+            self.runs.push_back((self.count, t));
+        }
+        self.count += n;
+        self.next = t + n as Time;
+    }
+
+    /// Of word `index`, at or after the one that was asked for before, and how many words from it on follow a cycle after each other.
+    #[inline(always)]
+    pub fn get(&mut self, index: usize) -> (Time, usize) {
+        while let Some(&(second, _)) = self.runs.get(1)
+            && second <= index
+        {
+            self.runs.pop_front();
+        }
+        let (first, t) = self.runs.front().copied().unwrap_or_default();
+        let end = self.runs.get(1).map_or(self.count, |r| r.0);
+        (t + (index - first) as Time, end - index)
+    }
 }
 
 /// The times of the last `N` words of a stream, by their index.
@@ -165,33 +263,37 @@ impl History {
 pub struct Pipeline<T> {
     latency: Time,
     /// Words on their way, each with the cycle in which it would be offered if nothing had ever waited.
-    words: VecDeque<(Time, T)>,
+    words: Ring<(Time, T), LONGEST>,
     /// Cycles that words waited at the end, and those of them before the next word that enters.
     waited: Time,
     passed: Time,
     /// Waits that the next word that enters has not passed: first cycle, cycles.
-    waits: VecDeque<(Time, Time)>,
+    waits: Ring<(Time, Time), LONGEST>,
     floor: Time,
 }
 
-impl<T: Copy> Pipeline<T> {
+/// More registers than any pipeline has.
+const LONGEST: usize = 16;
+
+impl<T: Copy + Default> Pipeline<T> {
     pub fn new(latency: usize) -> Self {
-        Self { latency: latency as Time, words: VecDeque::new(), waited: 0, passed: 0, waits: VecDeque::new(), floor: 0 }
+        debug_assert!(latency < LONGEST);
+        Self { latency: latency as Time, words: Ring::new(), waited: 0, passed: 0, waits: Ring::new(), floor: 0 }
     }
 
     /// The word that leaves next, and from when on it is offered.
     #[inline(always)]
     pub fn head(&self) -> Option<(Time, T)> {
-        self.words.front().map(|&(t, word)| (t + self.waited, word))
+        self.words.front().map(|(t, word)| (t + self.waited, word))
     }
 
     /// It moves in `cycle`.
     #[inline(always)]
     pub fn leave(&mut self, cycle: Time) {
-        if let Some((t, _)) = self.words.pop_front() {
+        if let Some((t, _)) = self.words.pop() {
             let offered = t + self.waited;
             if cycle > offered {
-                self.waits.push_back((offered, cycle - offered));
+                self.waits.push((offered, cycle - offered));
                 self.waited += cycle - offered;
             }
         }
@@ -201,17 +303,17 @@ impl<T: Copy> Pipeline<T> {
     #[inline(always)]
     pub fn open(&mut self, from: Time) -> Option<Time> {
         let mut from = from.max(self.floor);
-        while let Some(&(first, cycles)) = self.waits.front() {
+        while let Some((first, cycles)) = self.waits.front() {
             if first > from {
                 break;
             }
             self.floor = first + cycles;
             from = from.max(self.floor);
             self.passed += cycles;
-            self.waits.pop_front();
+            self.waits.pop();
         }
         match self.words.front() {
-            Some(&(t, _)) if t + self.waited <= from => None,
+            Some((t, _)) if t + self.waited <= from => None,
             _ => Some(from),
         }
     }
@@ -229,13 +331,13 @@ impl<T: Copy> Pipeline<T> {
         self.waits.clear();
         self.waited = self.passed + (left - offered);
         if left > offered {
-            self.waits.push_back((offered, left - offered));
+            self.waits.push((offered, left - offered));
         }
     }
 
     /// A word enters in a cycle that [`Pipeline::open`] gave.
     #[inline(always)]
     pub fn enter(&mut self, cycle: Time, word: T) {
-        self.words.push_back((cycle - self.passed + self.latency, word));
+        self.words.push((cycle - self.passed + self.latency, word));
     }
 }

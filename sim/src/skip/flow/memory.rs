@@ -50,18 +50,21 @@ impl Read {
         Self { limit: Limit::new(config), latency: config.latency().max(1), slow: config.rate() != (1, 1), pace, next: 0 }
     }
 
-    /// A burst is offered from `from` on: when it is accepted. `beat` gets the cycle of each of its beats.
+    /// A burst is offered from `from` on: when it is accepted, and when its last beat passes. `pass` gets the cycles of its beats: the first, and
+    /// how many follow a cycle after each other.
     #[inline(always)]
-    pub fn burst(&mut self, config: &MemConfig, from: Time, beats: usize, mut beat: impl FnMut(Time)) -> (Time, Time) {
+    pub fn burst(&mut self, config: &MemConfig, from: Time, beats: usize, mut pass: impl FnMut(Time, usize)) -> (Time, Time) {
         let accepted = self.limit.accept(from, 0);
         let mut at = self.next.max(accepted + self.latency);
-        for i in 0..beats {
-            at += (i > 0) as Time;
-            if self.slow {
-                at = at.max(self.pace.from(config));
+        if self.slow {
+            for i in 0..beats {
+                at = (at + (i > 0) as Time).max(self.pace.from(config));
                 self.pace.pass(config, at);
+                pass(at, 1);
             }
-            beat(at);
+        } else {
+            pass(at, beats);
+            at += beats as Time - 1;
         }
         self.next = at + 1;
         if self.limit.most != usize::MAX {

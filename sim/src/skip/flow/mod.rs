@@ -161,9 +161,11 @@ impl<'a> Flow<'a> {
             let (read, write) = (self.read.choice(), self.write.choice(&self.net));
             let first = read.map_or(Time::MAX, |c| c.0).min(write.map_or(Time::MAX, |c| c.0));
             // Nothing that is not known comes up to that cycle.
-            self.after.resid.advance(&mut self.net, first);
-            if self.net.wake != 0 {
-                continue;
+            if self.after.resid.waits() {
+                self.after.resid.advance(&mut self.net, first);
+                if self.net.wake != 0 {
+                    continue;
+                }
             }
             match (read, write) {
                 (Some(choice), _) if choice.0 == first => self.read.decide(&self.p.memory, choice, &mut self.net.wake),

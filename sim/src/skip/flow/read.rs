@@ -2,7 +2,7 @@
 //! serves next is the one thing that depends on the order of times ([`Read::decide`]).
 
 use super::{
-    link::{History, Link, Time, fifo_latency},
+    link::{History, Link, Runs, Time, fifo_latency},
     memory,
     net::{Net, process},
 };
@@ -78,8 +78,8 @@ pub struct Side {
     /// Beats that were asked for.
     reserved: usize,
     /// From when on each beat stands at the FIFO's end if it is the first there, and when it left.
-    arrived: History,
-    pub left: History,
+    arrived: Runs,
+    pub left: Runs,
 }
 
 impl Side {
@@ -91,8 +91,8 @@ impl Side {
             depth,
             fifo_latency: fifo_latency(depth),
             reserved: 0,
-            arrived: History::new(depth),
-            left: History::new(depth),
+            arrived: Runs::default(),
+            left: Runs::default(),
         }
     }
 
@@ -110,9 +110,9 @@ impl Side {
 
     /// From when on the next word is offered, and its dest.
     #[inline(always)]
-    pub fn word(&self) -> Option<(Time, u8)> {
+    pub fn word(&mut self) -> Option<(Time, u8)> {
         let &(from, _, dest) = self.segments.front()?;
-        (self.left.count < self.arrived.count).then(|| (from.max(self.arrived.get(self.left.count)), dest))
+        (self.left.count < self.arrived.count).then(|| (from.max(self.arrival().0), dest))
     }
 
     /// The next word moves in `cycle`.
@@ -129,9 +129,9 @@ impl Side {
         Some((left.min((self.arrived.count - self.left.count) as u32) as usize, from, dest))
     }
 
-    /// From when on the next word is offered as far as its arrival decides.
+    /// From when on the next word is offered as far as its arrival decides, and how many words from it on come a cycle after each other.
     #[inline(always)]
-    pub fn arrival(&self) -> Time {
+    pub fn arrival(&mut self) -> (Time, usize) {
         self.arrived.get(self.left.count)
     }
 
@@ -157,10 +157,11 @@ impl Side {
 
     /// From when on it asks for a burst, if that is known, and its beats.
     #[inline(always)]
-    fn wants(&self) -> Option<(Time, u32)> {
+    fn wants(&mut self) -> Option<Time> {
         let (from, beats) = self.bursts.out?;
-        let space = self.left.credit(self.reserved + beats as usize - 1, self.depth)?;
-        Some((from.max(space), beats))
+        // All of it has room when the word has left that came so many before its last.
+        let Some(word) = (self.reserved + beats as usize - 1).checked_sub(self.depth) else { return Some(from) };
+        (word < self.left.count).then(|| from.max(self.left.get(word).0 + 1))
     }
 }
 
@@ -211,18 +212,18 @@ impl Read {
 
     /// The cycle in which the next burst is chosen, and whether it is the auxiliary stream's, as far as is known.
     #[inline(always)]
-    pub fn choice(&self) -> Option<(Time, bool)> {
+    pub fn choice(&mut self) -> Option<(Time, bool)> {
         // A burst is in flight up to the cycle after that in which its last beat was put into the FIFO.
         let flight = self.ends.credit(self.ends.count, self.outstanding).map_or(0, |t| if t == 0 { 0 } else { t + 1 });
         let slot = self.accepted.max(flight);
         let (aux, w) = (self.aux.wants(), self.w.wants());
         let first = match (aux, w) {
-            (Some(a), Some(w)) => a.0.min(w.0),
-            (Some(one), None) | (None, Some(one)) => one.0,
+            (Some(a), Some(w)) => a.min(w),
+            (Some(one), None) | (None, Some(one)) => one,
             (None, None) => return None,
         };
         let at = slot.max(first);
-        Some((at, aux.is_some_and(|a| a.0 <= at)))
+        Some((at, aux.is_some_and(|a| a <= at)))
     }
 
     /// The next burst is chosen: no event that nothing is known of can come before. Its beats' times follow.
@@ -233,7 +234,7 @@ impl Read {
         // A register between R and the FIFO.
         let delay = 1 + side.fifo_latency;
         let arrived = &mut side.arrived;
-        let (accepted, end) = self.memory.burst(config, at + 1, beats as usize, |t| arrived.push(t + delay));
+        let (accepted, end) = self.memory.burst(config, at + 1, beats as usize, |t, n| arrived.push_run(t + delay, n));
         (self.accepted, self.beats) = (accepted, self.beats + beats);
         self.ends.push(end);
         side.bursts.take(at, wake);

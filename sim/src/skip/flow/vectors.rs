@@ -1,8 +1,8 @@
 //! Blocks that work on vectors, a group of elements at a time: `xload`, `norm`, `resid`, `xstore`.
 
 use super::{
-    link::{History, Time, fifo_latency},
-    net::Net,
+    link::{History, Runs, Time, fifo_latency},
+    net::{Net, process},
 };
 use crate::skip::{
     block::{norm, resid, xload, xstore},
@@ -28,8 +28,7 @@ pub struct Xload {
 
 impl Xload {
     pub fn new(p: xload::Params) -> Self {
-        use super::net::process::XLOAD;
-        let link = || super::link::Link::new(XLOAD, XLOAD);
+        let link = || super::link::Link::new(process::XLOAD, process::XLOAD);
         Self { p, token: 0, group: 0, sub: 0, next: 0, outputs: [link(), link()] }
     }
 
@@ -278,8 +277,11 @@ pub struct Resid {
     groups: Vec<Time>,
     emitted: (u8, u32),
     emit_next: Time,
-    /// Cycles from the first that may be the next emission's on in which sums were taken.
-    sums: std::collections::VecDeque<Time>,
+    /// When sums were taken; those from this one on may be in the cycle of the next emission.
+    sums: Runs,
+    sum: usize,
+    /// A group waits for it to be known whether a sum comes.
+    open_groups: bool,
     ys: std::collections::VecDeque<Time>,
     sent: History,
     begun: usize,
@@ -301,7 +303,9 @@ impl Resid {
             groups: Vec::new(),
             emitted: (0, 0),
             emit_next: 0,
-            sums: std::collections::VecDeque::new(),
+            sums: Runs::default(),
+            sum: 0,
+            open_groups: false,
             ys: std::collections::VecDeque::new(),
             sent: History::new(OUT_CREDITS),
             begun: 0,
@@ -325,7 +329,7 @@ impl Resid {
                 if self.emitted.0 == cmd.n {
                     net.resid_cmd.take(self.emit_next, &mut net.wake);
                     (self.load, self.emitted, self.scales, self.row) = ((0, 0), (0, 0), 0, 0);
-                    (self.groups.clear(), self.sums.clear());
+                    self.groups.clear();
                     moved = true;
                 }
             }
@@ -359,26 +363,58 @@ impl Resid {
         if self.load.0 != n || self.scales != n {
             return moved;
         }
-        let open = from.max(self.load_next).max(self.scale_next + scale_mul::LATENCY);
         while self.row != self.p.dim
             && let Some((word, ())) = net.sum1.head()
         {
-            let at = open.max(word).max(self.sum_next);
+            let at = self.open(from).max(word);
             net.sum1.take(at, &mut net.wake);
-            self.sum_next = at + 1;
-            self.sums.push_back(at);
-            self.token += 1;
+            self.took(at, n);
             moved = true;
-            if self.token == n {
-                self.token = 0;
-                (self.row, self.sub) = (self.row + 1, self.sub + 1);
-                if self.sub == self.p.vec {
-                    self.sub = 0;
-                    self.groups.push(at + SUM_LATENCY);
-                }
-            }
         }
         moved
+    }
+
+    /// From when on a sum may be taken: of a command that may begin in cycle `from`.
+    #[inline(always)]
+    fn open(&self, from: Time) -> Time {
+        from.max(self.load_next).max(self.scale_next + scale_mul::LATENCY).max(self.sum_next)
+    }
+
+    /// A sum was taken in cycle `at`.
+    #[inline(always)]
+    fn took(&mut self, at: Time, n: u8) {
+        self.sum_next = at + 1;
+        self.sums.push(at);
+        self.token += 1;
+        if self.token == n {
+            self.token = 0;
+            (self.row, self.sub) = (self.row + 1, self.sub + 1);
+            if self.sub == self.p.vec {
+                self.sub = 0;
+                self.groups.push(at + SUM_LATENCY);
+            }
+        }
+    }
+
+    /// A sum is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    pub fn sum(&mut self, valid: Time, net: &mut Net) -> Option<Time> {
+        let (from, cmd) = net.resid_cmd.head()?;
+        if !net.sum1.is_empty() || self.load.0 != cmd.n || self.scales != cmd.n || self.row == self.p.dim {
+            return None;
+        }
+        let t = valid.max(net.sum1.open());
+        let at = self.open(from).max(t + 1);
+        net.sum1.pass_one(t, at);
+        self.took(at, cmd.n);
+        net.wake |= process::RESID;
+        Some(t)
+    }
+
+    /// It may be that only what is not known keeps a group back.
+    #[inline(always)]
+    pub fn waits(&self) -> bool {
+        self.open_groups
     }
 
     fn emit(&mut self, from: Time, n: u8, known: Time) -> bool {
@@ -388,13 +424,21 @@ impl Resid {
             let (Some(&open), Some(credit)) = (self.groups.get(group as usize), self.sent.credit(self.begun, OUT_CREDITS)) else { break };
             let mut at = from.max(open).max(self.emit_next).max(credit);
             // The buffer's one port is the sums'.
-            while let Some(&sum) = self.sums.front()
-                && sum <= at
-            {
-                at = at.max(sum + (sum == at) as Time);
-                self.sums.pop_front();
+            while self.sum < self.sums.count {
+                let (sum, run) = self.sums.get(self.sum);
+                if sum > at {
+                    break;
+                }
+                let end = sum + run as Time;
+                if at < end {
+                    // All of the run from there on is in the way.
+                    (at, self.sum) = (end, self.sum + run);
+                } else {
+                    self.sum += run;
+                }
             }
-            if self.sums.is_empty() && self.row != self.p.dim && at > known {
+            self.open_groups = self.sum == self.sums.count && self.row != self.p.dim && at > known;
+            if self.open_groups {
                 // Whether a sum comes in that cycle is not known; the next call begins from there.
                 self.emit_next = at;
                 break;

@@ -3,7 +3,7 @@
 
 use super::{
     heads::{HeadQ, Rope},
-    link::{History, Pipeline, Time},
+    link::{History, Pipeline, Ring, Time},
     net::Net,
     read::Side,
     record::Which,
@@ -13,8 +13,10 @@ use crate::skip::{
     block::{tmac, unpack},
     signals::Command,
 };
-use std::collections::VecDeque;
 use tritforge_spec::block::{ctrl::weight_dest, tmac::ROWS};
+
+/// Words after which what a word waits for is so many cycles after what the one before waited for: each buffer on the way holds two.
+const STEADY: u32 = 3;
 
 /// What takes the sums.
 pub struct After {
@@ -54,7 +56,7 @@ pub struct Weights {
     /// When the last word was offered to it, and taken.
     last: (Time, Time),
     /// Rows whose sums have not all moved: from when on there are any, tokens, of the o-projection.
-    sums: VecDeque<(Time, u8, bool)>,
+    sums: Ring<(Time, u8, bool), { ROWS.next_power_of_two() }>,
     token: u8,
     sum_next: Time,
     /// When the last sums of rows moved; rows that ended.
@@ -78,7 +80,7 @@ impl Weights {
             word: 0,
             next: 0,
             last: (0, 0),
-            sums: VecDeque::new(),
+            sums: Ring::new(),
             token: 0,
             sum_next: 0,
             sent: History::new(ROWS),
@@ -89,12 +91,16 @@ impl Weights {
     /// Goes on as far as times are known.
     #[inline(never)]
     pub fn advance(&mut self, from: &mut Side, after: &mut After, net: &mut Net) {
+        // Most often words have come and nothing is on the way.
+        if self.is_clear(net) && self.stream(from, after, net) && self.is_clear(net) && self.left > 0 && from.word().is_none() {
+            return;
+        }
         loop {
             let mut moved = self.begin(net);
             while route(net) | self.unpack(net) | self.fire(net) | self.sums(after, net) {
                 moved = true;
             }
-            if net.route_w.is_empty() && net.packed.is_empty() && self.words.is_empty() {
+            if self.is_clear(net) {
                 moved |= self.stream(from, after, net);
             }
             while net.route_w.room()
@@ -108,6 +114,11 @@ impl Weights {
                 return;
             }
         }
+    }
+
+    /// Nothing is on the way to the array, or leaves it.
+    fn is_clear(&self, net: &Net) -> bool {
+        net.route_w.is_empty() && net.packed.is_empty() && self.words.is_empty() && self.sums.is_empty()
     }
 
     /// Words that have arrived go all the way into the array, one after another: what `route`, `unpack` and `fire` do to each, without a look at
@@ -130,6 +141,7 @@ impl Weights {
         let (mut open, (mut valid, mut last), mut next) = (self.open, self.last, self.next);
         // Cycles from here on in which the array took a word in each.
         let mut busy = next;
+        let mut steady = 0;
         let mut n = 0;
         while n < words {
             let row_end = ((row - self.word) as usize).min(words - n);
@@ -140,9 +152,23 @@ impl Weights {
                 Some(room) => (row_end, room),
                 None => (row_end - 1, 0),
             };
-            for i in 1..=part {
+            let mut i = 0;
+            while i < part {
+                let (arrival, run) = from.arrival();
+                // Where every step of the last words came a cycle after that of the word before, it goes on so as long as words are there.
+                let k = run.min(part - i);
+                if steady >= STEADY && arrival <= w_next && (i + k < row_end || room < next + k as Time) && !logged {
+                    from.left.push_run(w_next, k);
+                    i += k;
+                    let k = k as Time;
+                    (w_next, w_free, w_free2, u_next, u_free, u_free2) = (w_next + k, w_free + k, w_free2 + k, u_next + k, u_free + k, u_free2 + k);
+                    (open, valid, last, next) = (open + k, valid + k, last + k, next + k);
+                    continue;
+                }
+                i += 1;
                 // Into `route_w`, into `unpack`, into its first register, to its output.
-                let w = from.arrival().max(w_next).max(w_free);
+                let before = (w_next, u_next, open, valid + 1, next);
+                let w = arrival.max(w_next).max(w_free);
                 let u = (w + 1).max(u_next).max(u_free);
                 let mut taken = (u + 1).max(open).max(valid.saturating_sub(1));
                 if taken >= valid {
@@ -167,6 +193,7 @@ impl Weights {
                     busy = last;
                 }
                 next = last + 1;
+                steady = if before == (w, u, taken, valid, last) { steady + 1 } else { 0 };
             }
             n += part;
             self.word += part as u16;
@@ -211,7 +238,7 @@ impl Weights {
     fn end_row(&mut self, cmd: Command) -> bool {
         let t = self.last.1;
         (self.word, self.rows, self.ended) = (0, self.rows - 1, self.ended + 1);
-        self.sums.push_back((t + self.tmac.latency, cmd.n, cmd.second));
+        self.sums.push((t + self.tmac.latency, cmd.n, cmd.second));
         if self.rows == 0 {
             (self.phase, self.acts, self.act_next) = (Phase::Idle(t + 1), 0, self.act_next.max(t + 1));
         }
@@ -302,22 +329,24 @@ impl Weights {
     /// Sums leave, the tokens of a row one after another.
     fn sums(&mut self, after: &mut After, net: &mut Net) -> bool {
         let mut moved = false;
-        while let Some(&(from, tokens, second)) = self.sums.front() {
-            // What takes the sums goes on at once where it can: so many rows are done in one go.
-            if second && !net.sum1.room() {
-                after.resid.advance(net, 0);
-            } else if !second && !net.sum0.room() {
-                after.rope.advance(&mut after.headq, net);
-            }
-            let link = if second { &mut net.sum1 } else { &mut net.sum0 };
-            if !link.room() {
-                return moved;
-            }
-            let t = link.offer(from.max(self.sum_next), (), &mut net.wake);
+        while let Some((from, tokens, second)) = self.sums.front() {
+            let valid = from.max(self.sum_next);
+            // Most often what takes the sum goes on at once, so many rows are done in one go.
+            let t = if second { after.resid.sum(valid, net) } else { after.rope.sum(valid, &mut after.headq, net) };
+            let t = match t {
+                Some(t) => t,
+                None => {
+                    let link = if second { &mut net.sum1 } else { &mut net.sum0 };
+                    if !link.room() {
+                        return moved;
+                    }
+                    link.offer(valid, (), &mut net.wake)
+                }
+            };
             (self.sum_next, self.token, moved) = (t + 1, self.token + 1, true);
             if self.token == tokens {
                 self.token = 0;
-                self.sums.pop_front();
+                self.sums.pop();
                 self.sent.push(t);
             }
         }
