@@ -1,8 +1,8 @@
 //! Attention of a query-head group: `attn` (scores and values), `softmax`, `attn_out`.
 
 use super::{
-    link::{History, Link, Time, fifo_latency},
-    net::{Net, process},
+    link::{History, Link, Ring, Time, fifo_latency},
+    net::{KvWord, Net, process},
     record::Which,
 };
 use crate::skip::block::attn;
@@ -24,7 +24,7 @@ pub struct Attn {
     q_next: Time,
     next: Time,
     /// Scores that have not moved, from when on and whether they are their head's last; when the last one moved.
-    scores: VecDeque<(Time, bool)>,
+    scores: Ring<(Time, bool), { SCORE_DEPTH.next_power_of_two() }>,
     score_moved: Time,
     /// Accumulators that leave: beats left, from when on the next may.
     leave: Option<(u32, Time)>,
@@ -44,7 +44,7 @@ impl Attn {
             run: false,
             q_next: 0,
             next: 0,
-            scores: VecDeque::new(),
+            scores: Ring::new(),
             score_moved: 0,
             leave: None,
             v_next: 0,
@@ -95,7 +95,7 @@ impl Attn {
     fn leave(&mut self, net: &mut Net) -> bool {
         let mut moved = false;
         while net.score.room()
-            && let Some((from, last)) = self.scores.pop_front()
+            && let Some((from, last)) = self.scores.pop()
         {
             self.score_moved = net.score.offer(from, last, &mut net.wake);
             moved = true;
@@ -124,46 +124,70 @@ impl Attn {
         let mut moved = false;
         while self.run
             && let Some((from, word)) = net.kv.head()
+            && let Some(at) = self.open(from, word, net)
         {
-            let mut at = from.max(self.next);
-            match word.kind {
-                KIND_HEADER => {
-                    if !self.scores.is_empty() {
-                        return moved;
-                    }
-                    at = at.max(self.score_moved + 1);
-                }
-                KIND_SCALES => {}
-                KIND_K => {
-                    if word.vector_end {
-                        self.scores.push_back((at + self.p.score_stage + self.latency, word.head_end));
-                    }
-                }
-                _ => {
-                    let Some((p, ())) = net.p.head() else { return moved };
-                    if self.leave.is_some() {
-                        return moved;
-                    }
-                    at = at.max(p).max(self.v_next);
-                    if word.vector_end {
-                        net.p.take(at, &mut net.wake);
-                    }
-                    if word.head_end {
-                        let first = at + PRODUCT_STAGE as Time + 1 + (self.p.kv_words != 1) as Time;
-                        self.leave = Some((self.p.beats, first));
-                        self.heads -= 1;
-                        self.run = self.heads > 0;
-                    }
-                }
-            }
             net.kv.take(at, &mut net.wake);
-            (self.next, moved) = (at + 1, true);
-            if word.kind >= KIND_K {
-                net.record.high(Which::Attn, at + 1, at + 2);
-            }
+            self.took(at, word, net);
+            moved = true;
             moved |= self.leave(net);
         }
         moved
+    }
+
+    /// When a word is taken that is there from `from` on.
+    #[inline(always)]
+    fn open(&self, from: Time, word: KvWord, net: &Net) -> Option<Time> {
+        let at = from.max(self.next);
+        match word.kind {
+            // All scores of the block before have moved.
+            KIND_HEADER => self.scores.is_empty().then(|| at.max(self.score_moved + 1)),
+            KIND_SCALES | KIND_K => Some(at),
+            _ if self.leave.is_some() => None,
+            _ => Some(at.max(net.p.head()?.0).max(self.v_next)),
+        }
+    }
+
+    /// A word was taken in cycle `at`.
+    #[inline(always)]
+    fn took(&mut self, at: Time, word: KvWord, net: &mut Net) {
+        self.next = at + 1;
+        if word.kind < KIND_K {
+            return;
+        }
+        net.record.high(Which::Attn, at + 1, at + 2);
+        if word.kind == KIND_K {
+            if word.vector_end {
+                self.scores.push(((at + self.p.score_stage + self.latency), word.head_end));
+            }
+            return;
+        }
+        if word.vector_end {
+            net.p.take(at, &mut net.wake);
+        }
+        if word.head_end {
+            let first = at + PRODUCT_STAGE as Time + 1 + (self.p.kv_words != 1) as Time;
+            self.leave = Some((self.p.beats, first));
+            self.heads -= 1;
+            self.run = self.heads > 0;
+        }
+    }
+
+    /// A KV word is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    pub fn word(&mut self, valid: Time, word: KvWord, net: &mut Net) -> Option<Time> {
+        if !self.run || !net.kv.is_empty() {
+            return None;
+        }
+        let t = valid.max(net.kv.open());
+        let at = self.open((t + 1).max(net.kv.after()), word, net)?;
+        net.kv.pass_one(t, at);
+        self.took(at, word, net);
+        if word.vector_end {
+            self.leave(net);
+            // Accumulators go on when the process gets its turn.
+            net.wake |= if word.head_end { process::ATTN } else { 0 };
+        }
+        Some(t)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The KV cache: `kvwrite` stores the pass's vectors, `kvread` reads those of the passes before it.
 
-use super::{link::Time, net::{KvWord, Net}, record::Which};
+use super::{attend::Attn, link::Time, net::{KvWord, Net, process}, record::Which};
 use crate::skip::{
     ask,
     block::{kvread, kvwrite},
@@ -175,9 +175,15 @@ pub struct KvRead {
     block: Option<kvread::Block>,
     part: u8,
     left: u32,
+    /// Words left of the vector, and words of the block's K.
+    word: u32,
+    vectors: u32,
+    block_ended: bool,
     next: Time,
     /// The word at the output.
     output: Option<(Time, KvWord)>,
+    /// What takes its words.
+    pub attn: Attn,
 }
 
 /// Cycles from a command, or the segments before, to a block's segments.
@@ -186,7 +192,7 @@ const SEGMENT_LATENCY: Time = 3;
 const FILL_LATENCY: Time = 3;
 
 impl KvRead {
-    pub fn new(p: kvread::Params) -> Self {
+    pub fn new(p: kvread::Params, attn: Attn) -> Self {
         Self {
             p,
             missing: 0,
@@ -197,8 +203,12 @@ impl KvRead {
             block: None,
             part: KIND_HEADER,
             left: 0,
+            word: 1,
+            vectors: 0,
+            block_ended: false,
             next: 0,
             output: None,
+            attn,
         }
     }
 
@@ -270,20 +280,83 @@ impl KvRead {
 
     fn begin_block(&mut self, outside: &mut Asked) {
         if let Answer::Block(block) = outside.answer(ask::BLOCK) {
-            (self.block, self.part, self.left) = (Some(block), KIND_HEADER, 1);
+            (self.block, self.part, self.left, self.word) = (Some(block), KIND_HEADER, 1, 1);
+            self.vectors = u32::from(block.positions) * self.p.vector_words;
         }
+    }
+
+    /// The word at the output leaves, if it is known when.
+    #[inline(always)]
+    pub fn leave(&mut self, net: &mut Net) -> bool {
+        let Some((from, word)) = self.output else { return false };
+        if !net.kv.room() {
+            return false;
+        }
+        net.record.high(Which::Kv, net.kv.open(), from);
+        // Most often the engine goes on with it at once.
+        let t = match self.attn.word(from, word, net) {
+            Some(t) => t,
+            None => net.kv.offer(from, word, &mut net.wake),
+        };
+        (self.next, self.output) = (self.next.max(t), None);
+        true
+    }
+
+    /// The next word comes from memory and can be issued as soon as it is there.
+    #[inline(always)]
+    pub fn takes(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
+        if self.block_ended || self.part == KIND_HEADER || self.output.is_some() {
+            self.issue(net, outside);
+        }
+        self.output.is_none() && self.part != KIND_HEADER && self.block.is_some_and(|b| b.memory)
+    }
+
+    /// A word from memory moves to it in cycle `moved`: when it is issued.
+    #[inline(always)]
+    pub fn word(&mut self, moved: Time, net: &mut Net) -> Time {
+        let at = self.next.max(moved + 1).max(net.kv_in.after());
+        self.block_ended = self.put(at, false);
+        if self.block_ended {
+            net.wake |= process::KVREAD;
+        }
+        at
+    }
+
+    /// A word is issued in cycle `at`; whether it was the block's last. `own`: the block is the pass buffer's.
+    #[inline(always)]
+    fn put(&mut self, at: Time, own: bool) -> bool {
+        let words = self.p.vector_words;
+        self.left -= 1;
+        self.word = if self.word == 1 { words } else { self.word - 1 };
+        let end = self.left == 0;
+        let vector_end = self.part >= KIND_K && self.word == words;
+        let head_end = own && (self.part == KIND_HEADER || end);
+        self.output = Some((at + 1, KvWord { kind: self.part, vector_end, head_end }));
+        self.next = at + 1;
+        if !end {
+            return false;
+        }
+        self.word = words;
+        match self.part {
+            KIND_HEADER => (self.part, self.left) = (KIND_SCALES, self.p.scale_words),
+            KIND_SCALES => (self.part, self.left) = (KIND_K, self.vectors),
+            KIND_K => (self.part, self.left) = (KIND_V, self.vectors),
+            _ => self.part = KIND_HEADER,
+        }
+        self.part == KIND_HEADER
     }
 
     fn issue(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
         let mut moved = false;
         loop {
-            if net.kv.room()
-                && let Some((from, word)) = self.output.take()
-            {
-                net.record.high(Which::Kv, net.kv.open(), from);
-                let t = net.kv.offer(from, word, &mut net.wake);
-                (self.next, moved) = (self.next.max(t), true);
+            if self.block_ended {
+                self.block_ended = false;
+                match self.block {
+                    Some(block) if block.end => (self.block, self.pass) = (None, false),
+                    _ => self.begin_block(outside),
+                }
             }
+            moved |= self.leave(net);
             if self.output.is_some() {
                 return moved;
             }
@@ -297,22 +370,8 @@ impl KvRead {
                 at = at.max(word);
                 net.kv_in.take(at, &mut net.wake);
             }
-            let words = self.p.vector_words;
-            self.left -= 1;
-            let vector_end = self.part >= KIND_K && self.left % words == 0;
-            let head_end = if self.part == KIND_HEADER { !block.memory } else { self.left == 0 && !block.memory };
-            self.output = Some((at + 1, KvWord { kind: self.part, vector_end, head_end }));
-            (self.next, moved) = (at + 1, true);
-            if self.left == 0 {
-                let vectors = u32::from(block.positions) * words;
-                match self.part {
-                    KIND_HEADER => (self.part, self.left) = (KIND_SCALES, self.p.scale_words),
-                    KIND_SCALES => (self.part, self.left) = (KIND_K, vectors),
-                    KIND_K => (self.part, self.left) = (KIND_V, vectors),
-                    _ if block.end => (self.block, self.pass) = (None, false),
-                    _ => self.begin_block(outside),
-                }
-            }
+            self.block_ended = self.put(at, !block.memory);
+            moved = true;
         }
     }
 }

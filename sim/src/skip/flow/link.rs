@@ -200,6 +200,9 @@ impl Runs {
     /// `n` words, the first in cycle `t`.
     #[inline(always)]
     pub fn push_run(&mut self, t: Time, n: usize) {
+        if n == 0 {
+            return;
+        }
         if t != self.next || self.runs.is_empty() {
             self.runs.push_back((self.count, t));
         }

@@ -14,13 +14,19 @@ struct Limit {
 }
 
 impl Limit {
-    fn new(config: &MemConfig) -> Self {
-        Self { most: config.outstanding(), ends: VecDeque::new(), next: 0 }
+    /// The master has at most `master` transactions under way.
+    fn new(config: &MemConfig, master: usize) -> Self {
+        let most = config.outstanding();
+        Self { most: if most < master { most } else { usize::MAX }, ends: VecDeque::new(), next: 0 }
     }
 
     /// When an address that is offered from `from` on is accepted; `open` transactions, fewer than the limit, have no known end.
     fn accept(&mut self, from: Time, open: usize) -> Time {
         let mut at = from.max(self.next);
+        if self.most == usize::MAX {
+            self.next = at + 1;
+            return at;
+        }
         while self.ends.len() + open >= self.most
             && let Some(end) = self.ends.pop_front()
         {
@@ -46,8 +52,8 @@ pub struct Read {
 }
 
 impl Read {
-    pub fn new(config: &MemConfig, pace: Pace) -> Self {
-        Self { limit: Limit::new(config), latency: config.latency().max(1), slow: config.rate() != (1, 1), pace, next: 0 }
+    pub fn new(config: &MemConfig, master: usize, pace: Pace) -> Self {
+        Self { limit: Limit::new(config, master), latency: config.latency().max(1), slow: config.rate() != (1, 1), pace, next: 0 }
     }
 
     /// A burst is offered from `from` on: when it is accepted, and when its last beat passes. `pass` gets the cycles of its beats: the first, and
@@ -87,8 +93,8 @@ pub struct Write {
 }
 
 impl Write {
-    pub fn new(config: &MemConfig, pace: Pace) -> Self {
-        Self { limit: Limit::new(config), latency: config.latency().max(1), pace, next_beat: 0, next_answer: 0, accepted: VecDeque::new() }
+    pub fn new(config: &MemConfig, master: usize, pace: Pace) -> Self {
+        Self { limit: Limit::new(config, master), latency: config.latency().max(1), pace, next_beat: 0, next_answer: 0, accepted: VecDeque::new() }
     }
 
     /// A burst is offered from `from` on: when it is accepted, where that is known.

@@ -106,7 +106,6 @@ pub struct Flow<'a> {
     after: weights::After,
     kvwrite: kv::KvWrite,
     kvread: kv::KvRead,
-    attn: attend::Attn,
     softmax: attend::Softmax,
     attn_out: attend::AttnOut,
     xstore: vectors::Xstore,
@@ -122,7 +121,7 @@ impl<'a> Flow<'a> {
             begin,
             net: Net::new(record),
             ctrl: ctrl::Ctrl::new(begin, descriptor),
-            read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, paces.read)),
+            read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, p.axi_read.outstanding, paces.read)),
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
             xload: vectors::Xload::new(p.xload.clone()),
             norm: vectors::Norm::new(p.norm.clone()),
@@ -132,12 +131,11 @@ impl<'a> Flow<'a> {
                 resid: vectors::Resid::new(p.resid.clone()),
             },
             kvwrite: kv::KvWrite::new(p.kvwrite.clone()),
-            kvread: kv::KvRead::new(p.kvread.clone()),
-            attn: attend::Attn::new(p.attn.clone()),
+            kvread: kv::KvRead::new(p.kvread.clone(), attend::Attn::new(p.attn.clone())),
             softmax: attend::Softmax::new(),
             attn_out: attend::AttnOut::new(p.attn_out.clone()),
             xstore: vectors::Xstore::new(p.xstore.clone()),
-            write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, paces.write)),
+            write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, p.axi_write.outstanding.into(), paces.write)),
             p,
         }
     }
@@ -185,7 +183,7 @@ impl<'a> Flow<'a> {
             match one {
                 process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
                 process::READ => self.read.advance(net),
-                process::AUX => aux(&mut self.read.aux, net),
+                process::AUX => aux(&mut self.read.aux, &mut self.kvread, net, outside),
                 process::WEIGHTS => self.weights.advance(&mut self.read.w, &mut self.after, net),
                 process::XLOAD => self.xload.advance(net),
                 process::NORM => self.norm.advance(net),
@@ -193,7 +191,7 @@ impl<'a> Flow<'a> {
                 process::HEADQ => self.after.headq.advance(net),
                 process::KVWRITE => self.kvwrite.advance(net, outside),
                 process::KVREAD => self.kvread.advance(net, outside),
-                process::ATTN => self.attn.advance(net),
+                process::ATTN => self.kvread.attn.advance(net),
                 process::SOFTMAX => self.softmax.advance(net),
                 process::ATTN_OUT => self.attn_out.advance(net),
                 process::RESID => self.after.resid.advance(net, 0),
@@ -242,10 +240,25 @@ fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {
 
 /// The auxiliary stream and `route_a`.
 #[inline(never)]
-fn aux(side: &mut read::Side, net: &mut Net) {
+fn aux(side: &mut read::Side, kvread: &mut kv::KvRead, net: &mut Net, outside: &mut Asked) {
     use block::ctrl::aux_dest;
     loop {
         let mut moved = false;
+        // Most often KV words go on at once.
+        while net.route_a.is_empty()
+            && net.kv_in.is_empty()
+            && let Some((from, aux_dest::KV)) = side.word()
+            && kvread.takes(net, outside)
+        {
+            let t = from.max(net.route_a.open());
+            let u = (t + 1).max(net.route_a.after()).max(net.kv_in.open());
+            let at = kvread.word(u, net);
+            net.route_a.pass_one(t, u);
+            net.kv_in.pass_one(u, at);
+            side.moved(t, &mut net.wake);
+            kvread.leave(net);
+            moved = true;
+        }
         while net.route_a.room()
             && let Some((from, dest)) = side.word()
         {

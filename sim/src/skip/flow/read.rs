@@ -135,6 +135,12 @@ impl Side {
         self.arrived.get(self.left.count)
     }
 
+    /// As [`Side::arrival`], of word `index`, one of those that follow.
+    #[inline(always)]
+    pub fn arrival_of(&mut self, index: usize) -> (Time, usize) {
+        self.arrived.get(index)
+    }
+
     /// `n` words of the segment under way moved, as was noted in `left`; the last one in `cycle`.
     pub fn passed(&mut self, n: usize, cycle: Time, wake: &mut u32) {
         if let Some((_, left, _)) = self.segments.front_mut() {

@@ -142,6 +142,9 @@ impl Weights {
         // Cycles from here on in which the array took a word in each.
         let mut busy = next;
         let mut steady = 0;
+        // When the next word arrived and how many follow it a cycle after each other; words that left since a cycle, one in each.
+        let (first, mut arrival, mut run) = (from.left.count, 0, 0);
+        let mut left = (w_next, 0);
         let mut n = 0;
         while n < words {
             let row_end = ((row - self.word) as usize).min(words - n);
@@ -154,18 +157,20 @@ impl Weights {
             };
             let mut i = 0;
             while i < part {
-                let (arrival, run) = from.arrival();
+                if run == 0 {
+                    (arrival, run) = from.arrival_of(first + n + i);
+                }
                 // Where every step of the last words came a cycle after that of the word before, it goes on so as long as words are there.
                 let k = run.min(part - i);
                 if steady >= STEADY && arrival <= w_next && (i + k < row_end || room < next + k as Time) && !logged {
-                    from.left.push_run(w_next, k);
-                    i += k;
+                    left.1 += k;
+                    (i, run) = (i + k, run - k);
                     let k = k as Time;
                     (w_next, w_free, w_free2, u_next, u_free, u_free2) = (w_next + k, w_free + k, w_free2 + k, u_next + k, u_free + k, u_free2 + k);
-                    (open, valid, last, next) = (open + k, valid + k, last + k, next + k);
+                    (open, valid, last, next, arrival) = (open + k, valid + k, last + k, next + k, arrival + k);
                     continue;
                 }
-                i += 1;
+                (i, run) = (i + 1, run - 1);
                 // Into `route_w`, into `unpack`, into its first register, to its output.
                 let before = (w_next, u_next, open, valid + 1, next);
                 let w = arrival.max(w_next).max(w_free);
@@ -178,7 +183,12 @@ impl Weights {
                 (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
                 (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
                 open = taken + 1;
-                from.left.push(w);
+                arrival += 1;
+                if w != left.0 + left.1 as Time {
+                    from.left.push_run(left.0, left.1);
+                    left = (w, 0);
+                }
+                left.1 += 1;
                 if logged {
                     net.route_w.log.iter_mut().for_each(|log| log.push(w));
                     net.packed.log.iter_mut().for_each(|log| log.push(u));
@@ -209,6 +219,7 @@ impl Weights {
             }
         }
         if n > 0 {
+            from.left.push_run(left.0, left.1);
             net.record.high(Which::Busy, busy + 1, next + 1);
             (self.open, self.last, self.next) = (open, (valid, last), next);
             self.left -= n as u32;
