@@ -36,7 +36,7 @@ fn json_holds_what_scripts_rely_on_and_every_cycle_is_in_one_cause() {
         // The other modes differ in what says how they were run, and in nothing else.
         let same = |mode: &[&str], values: bool| {
             let mut other = run(mode);
-            for key in ["command", "mode", "evaluated", "counters"] {
+            for key in ["command", "mode", "remembered", "counters"] {
                 assert_ne!(other[key], json[key], "{config} {mode:?}: {key}");
                 other[key] = json[key].clone();
             }

@@ -122,7 +122,7 @@ impl System {
         self.mode = mode;
     }
 
-    /// Cycles that skip mode evaluated, and all that passed in it.
+    /// Cycles that skip mode remembered, and all that passed in it.
     pub fn effort(&self) -> Effort {
         self.engine.effort()
     }
@@ -216,7 +216,7 @@ impl System {
         recorder.begin(start);
         recorder.idle(start, host::DOORBELL_TO_GO);
         self.engine.rest(go - self.cycle);
-        let cycles = self.engine.run(self.layout.descriptors, vec![descriptor], &mut |at, piece| recorder.piece(go + at, piece));
+        let cycles = self.engine.run(self.layout.descriptors, descriptor, &mut |at, piece| recorder.piece(go + at, piece));
         let cycles = cycles.map_err(|_| RunError::Stuck { cycle: self.cycle, waiting: "see step mode".into() })?;
         let idle = go + cycles;
         recorder.idle(idle, host::IDLE_TO_MARK);

@@ -68,7 +68,7 @@ fn check(seed: u64, passes: usize) {
         let first = other.first_descriptor();
         let mut flow = Flow::new(&params, begin, paces, first);
         flow.watch();
-        let end = flow.run(&mut Asked { outside: &mut other, answers: Vec::new() });
+        let end = flow.run(&mut Asked::new(&mut other));
         let mut first: Option<(u64, usize, usize)> = None;
         for (stream, times) in flow.times() {
             let expected = &moved[stream];

@@ -69,8 +69,6 @@ struct Run {
     /// Step mode, all values.
     step_hz: f64,
     step_ratio: f64,
-    /// Cycles of a run that skip mode evaluated; the others repeat what came before in the same run.
-    evaluated: u64,
     /// Timing only, all layers of the model: those at one position repeat each other.
     layers: usize,
     layers_timing_hz: f64,
@@ -140,8 +138,8 @@ fn timed(machine: &mut impl Machine, hw: &Hw, image: &Image, jobs: &[&Job]) -> a
     Ok(Timed { passes, cycles: cycle - first, seconds })
 }
 
-/// Runs all jobs in skip mode, with values or timing only; and the cycles that were evaluated.
-fn skipped(hw: &Hw, image: &Image, jobs: &[&Job], values: bool) -> anyhow::Result<(Timed, u64)> {
+/// Runs all jobs in skip mode, with values or timing only.
+fn skipped(hw: &Hw, image: &Image, jobs: &[&Job], values: bool) -> anyhow::Result<Timed> {
     let mut system = System::new(hw, image, memory(hw)?, PowerUp::Zero)?;
     system.set_mode(Mode::Skip);
     let (mut passes, mut results) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
@@ -160,7 +158,7 @@ fn skipped(hw: &Hw, image: &Image, jobs: &[&Job], values: bool) -> anyhow::Resul
     if values {
         check(&results, jobs)?;
     }
-    Ok((Timed { passes, cycles: system.cycle() - first, seconds }, system.effort().evaluated))
+    Ok(Timed { passes, cycles: system.cycle() - first, seconds })
 }
 
 fn check(results: &[Vec<i32>], jobs: &[&Job]) -> anyhow::Result<()> {
@@ -192,14 +190,14 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
     output::note(format_args!("building {lanes} lanes with Verilator -O3 -march=native"));
     let design = machine::design(&params)?;
     let all: Vec<&Job> = work.jobs.iter().collect();
-    let (mut hz, mut cycles, mut evaluated) = ([const { Vec::new() }; 5], 0, 0);
+    let (mut hz, mut cycles) = ([const { Vec::new() }; 5], 0);
     for repeat in 0..args.repeats.max(1) {
         let mut rtl = Solo::<Top>::new(&design, Flavor::Fast)?.context("Verilator: expected on PATH or in .tools/; run `make tools`")?;
         let rtl = timed(&mut rtl, hw, &image, &jobs)?;
         let step = timed(&mut Top::new(&params, PowerUp::Zero), hw, &image, &jobs)?;
-        let (skip, _) = skipped(hw, &image, &jobs, true)?;
-        let (timing, effort) = skipped(hw, &image, &jobs, false)?;
-        let (layers, _) = skipped(hw, &image, &all, false)?;
+        let skip = skipped(hw, &image, &jobs, true)?;
+        let timing = skipped(hw, &image, &jobs, false)?;
+        let layers = skipped(hw, &image, &all, false)?;
         for (name, other) in [("step mode", &step), ("skip mode", &skip), ("timing only", &timing)] {
             if let Some(i) = (0..jobs.len()).find(|&i| rtl.passes.get(i) != other.passes.get(i)) {
                 let (r, o) = (rtl.passes.get(i), other.passes.get(i));
@@ -207,7 +205,7 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
             }
             hold(rtl.cycles == other.cycles, || format!("cycles of the run differ: RTL {}, {name} {}", rtl.cycles, other.cycles))?;
         }
-        (cycles, evaluated) = (rtl.cycles, effort);
+        cycles = rtl.cycles;
         for (list, run) in hz.iter_mut().zip([&rtl, &step, &skip, &timing, &layers]) {
             list.push(run.hz());
         }
@@ -229,7 +227,6 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
         timing_ratio: timing_hz / verilator_hz,
         step_hz,
         step_ratio: step_hz / verilator_hz,
-        evaluated,
         layers: target.int.layers.len(),
         layers_timing_hz,
         layers_timing_ratio: layers_timing_hz / verilator_hz,
@@ -242,11 +239,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let mut out = args.json.text();
     let version = runs.first().map_or("", |r| r.verilator.as_str());
     writeln!(out, "measured: medians of {} interleaved runs, one thread; {version}, -O3 -march=native, no trace", args.repeats.max(1))?;
-    writeln!(out, "lanes    cycles  Verilator Hz    step Hz   ratio     skip Hz   ratio   timing Hz   ratio   evaluated")?;
+    writeln!(out, "lanes    cycles  Verilator Hz    step Hz   ratio     skip Hz   ratio   timing Hz   ratio")?;
     for r in &runs {
         writeln!(
             out,
-            "{:>5} {:>9}  {:>12.0} {:>10.0}  {:>6.2}  {:>10.0}  {:>6.1}  {:>10.0}  {:>6.1}  {:>8.1} %",
+            "{:>5} {:>9}  {:>12.0} {:>10.0}  {:>6.2}  {:>10.0}  {:>6.1}  {:>10.0}  {:>6.1}",
             r.lanes,
             r.cycles,
             r.verilator_hz,
@@ -255,8 +252,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
             r.model_hz,
             r.ratio,
             r.timing_hz,
-            r.timing_ratio,
-            100.0 * r.evaluated as f64 / r.cycles as f64
+            r.timing_ratio
         )?;
     }
     for r in &runs {
@@ -289,7 +285,6 @@ mod tests {
             timing_ratio: 1.0,
             step_hz: 1.0,
             step_ratio: 1.0,
-            evaluated: 1,
             layers: 1,
             layers_timing_hz: 1.0,
             layers_timing_ratio: 1.0,

@@ -130,7 +130,7 @@ pub fn simulate(
         } else {
             "skip"
         },
-        evaluated: (run.mode == Mode::Skip).then(|| system.effort().evaluated),
+        remembered: (run.mode == Mode::Skip).then(|| system.effort().repeated),
         counters,
     };
     Ok(Simulation { report, passes, mismatch })

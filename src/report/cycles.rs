@@ -82,8 +82,8 @@ pub struct SimReport {
     pub values_checked: u64,
     /// step, skip, or timing only.
     pub mode: &'static str,
-    /// Skip mode: cycles that were evaluated; the others repeat what came before.
-    pub evaluated: Option<u64>,
+    /// Skip mode: cycles of passes that are like one before.
+    pub remembered: Option<u64>,
     /// Step mode only: skip mode has no registers.
     pub counters: Vec<Counter>,
 }
@@ -213,9 +213,9 @@ pub fn text(r: &SimReport) -> String {
             );
         }
     }
-    match r.evaluated {
+    match r.remembered {
         Some(n) => {
-            let _ = writeln!(t, "{} mode: {} of the cycles evaluated, the others repeat what came before", r.mode, percent(n, r.cycles));
+            let _ = writeln!(t, "{} mode: {} of the cycles are of passes like one before", r.mode, percent(n, r.cycles));
         }
         None => {
             let _ = writeln!(t, "hardware counters: {}", counters(r));

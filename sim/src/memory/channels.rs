@@ -31,13 +31,13 @@ impl Pace {
     }
 
     /// The rate limits nothing from `now` on.
-    fn past(&self, config: &MemConfig, now: u64) -> bool {
+    pub fn past(&self, config: &MemConfig, now: u64) -> bool {
         let beats = config.rate().0;
         self.free <= (now * beats).saturating_sub(beats - 1)
     }
 
     /// Moves all times from `now` to `then`; what has no effect from `now` on becomes one value.
-    fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
+    pub fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
         let beats = config.rate().0;
         self.free = rebased(self.free.max((now * beats).saturating_sub(beats - 1)), now * beats, then * beats);
     }
@@ -148,6 +148,16 @@ impl ReadChannel {
         Self(Direction::new(port, config, Channel::Ar))
     }
 
+    /// One that is idle, whose rate is used up so far.
+    pub fn idle_at(port: usize, config: &MemConfig, pace: Pace) -> Self {
+        Self(Direction { pace, ..Direction::new(port, config, Channel::Ar) })
+    }
+
+    /// How far its rate is used up.
+    pub fn pace(&self) -> Pace {
+        self.0.pace.clone()
+    }
+
     pub fn ready(&self, config: &MemConfig, now: u64) -> bool {
         now >= self.0.ready_from && self.0.queue.len() < config.outstanding()
     }
@@ -205,6 +215,16 @@ pub(crate) struct WriteChannel {
 impl WriteChannel {
     pub fn new(port: usize, config: &MemConfig) -> Self {
         Self { data: Direction::new(port, config, Channel::Aw), ..Self::default() }
+    }
+
+    /// One that is idle, whose rate is used up so far.
+    pub fn idle_at(port: usize, config: &MemConfig, pace: Pace) -> Self {
+        Self { data: Direction { pace, ..Direction::new(port, config, Channel::Aw) }, ..Self::default() }
+    }
+
+    /// How far its rate is used up.
+    pub fn pace(&self) -> Pace {
+        self.data.pace.clone()
     }
 
     pub fn ready(&self, config: &MemConfig, now: u64) -> bool {

@@ -9,16 +9,13 @@ pub mod block;
 pub mod engine;
 pub mod flow;
 pub mod machine;
-pub(crate) mod memo;
 pub mod outside;
 pub mod parts;
 pub mod pieces;
 mod runs;
 pub mod signals;
-pub mod store;
 pub mod summary;
 pub mod values;
-mod verify;
 
 /// What a machine may ask between two cycles, as bits; answered in this order.
 pub mod ask {

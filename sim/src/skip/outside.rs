@@ -115,6 +115,11 @@ impl Outside {
         (self.first % self.burst) as u16
     }
 
+    /// Position and tokens of the first pass: only passes that share them can be given the same answers.
+    pub fn pass_key(&self) -> (u16, u16) {
+        self.list.first().map_or((0, 0), |d| (d.pos as _, d.count as _))
+    }
+
     /// The answer to one question.
     pub fn answer(&mut self, question: u32) -> Answer {
         match question {
@@ -228,7 +233,12 @@ pub struct Asked<'a> {
     pub answers: Vec<(u32, Answer)>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Of a pass that begins.
+    pub fn new(outside: &'a mut Outside) -> Self {
+        Self { outside, answers: Vec::new() }
+    }
+
     /// The answer to one question.
     pub fn answer(&mut self, question: u32) -> Answer {
         let answer = self.outside.answer(question);

@@ -1,59 +1,47 @@
-//! Whole runs that are remembered: a run that begins in the state in which one began before, and to which the outside gives the same
-//! answers, is that run. So the layers of a model at one position cost as much as one.
+//! Whole passes that are remembered: one that is given the answers of one before, with nothing of the memory's rates used up, takes the same
+//! cycles. So the layers of a model at one position cost about as much as one.
 
 use super::{
-    memo::Place,
+    flow::Paces,
     outside::{Answer, Outside},
-    store::Store,
+    summary::Summary,
 };
-use smallvec::SmallVec;
+use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// Pieces that are kept in all runs together; beyond them all runs are forgotten.
+/// Answers and changes of levels that are kept in all passes together; beyond them all passes are forgotten.
 const KEPT: usize = 1 << 22;
 
-/// A run of descriptors behind one doorbell.
-#[derive(Clone, Debug, Default)]
+/// A pass.
+#[derive(Debug)]
 pub struct Run {
     /// What was asked, in order, and answered.
     pub answers: Vec<(u32, Answer)>,
-    /// The pieces by number.
-    pub pieces: Vec<u32>,
-    pub cycles: u64,
-    /// Where it ended, and the parts that were awake.
-    pub end: Place,
-    pub awake: u32,
+    pub summary: Summary,
+    /// What it left of the memory's rates when it ended.
+    pub paces: Paces,
+    pub end: u64,
 }
 
-/// All runs, by where they began: the complete state and the parts that were awake.
-#[derive(Clone, Debug, Default)]
+/// All passes, by position and tokens.
+#[derive(Debug, Default)]
 pub struct Runs {
-    begins: Store<(Place, u32)>,
-    runs: Vec<SmallVec<[Rc<Run>; 1]>>,
+    runs: FxHashMap<(u16, u16), Vec<Rc<Run>>>,
     kept: usize,
 }
 
 impl Runs {
-    /// The number of a begin.
-    pub fn begin(&mut self, place: &Place, awake: u32) -> usize {
-        let number = self.begins.number(&(*place, awake)) as usize;
-        if number == self.runs.len() {
-            self.runs.push(SmallVec::new());
-        }
-        number
-    }
-
-    /// The run that began there and got the answers that `outside` gives, if there is one; then they count as given.
-    pub fn find(&self, begin: usize, outside: &mut Outside) -> Option<Rc<Run>> {
-        self.runs.get(begin)?.iter().find(|run| outside.gives(&run.answers)).cloned()
+    /// The pass that was given the answers that `outside` gives, if there is one; then they count as given.
+    pub fn find(&self, outside: &mut Outside) -> Option<Rc<Run>> {
+        self.runs.get(&outside.pass_key())?.iter().find(|run| outside.gives(&run.answers)).cloned()
     }
 
     /// Remembers one.
-    pub fn keep(&mut self, begin: usize, run: Run) {
-        self.kept += run.pieces.len();
-        match self.runs.get_mut(begin) {
-            Some(runs) if self.kept <= KEPT => runs.push(Rc::new(run)),
-            _ => *self = Self::default(),
+    pub fn keep(&mut self, key: (u16, u16), run: Run) {
+        self.kept += run.answers.len() + run.summary.levels.len();
+        if self.kept > KEPT {
+            *self = Self::default();
         }
+        self.runs.entry(key).or_default().push(Rc::new(run));
     }
 }
