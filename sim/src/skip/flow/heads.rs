@@ -10,8 +10,9 @@ use tritforge_spec::block::{headq::STAGES, rope as contract};
 /// `rope`.
 pub struct Rope {
     p: rope::Params,
-    /// Of the pass: tokens, from when on, sums left.
-    pass: Option<(u8, u32)>,
+    /// Of the pass: tokens, sums left.
+    n: u8,
+    left: u32,
     next: Time,
     token: u8,
     second: bool,
@@ -20,7 +21,7 @@ pub struct Rope {
 
 impl Rope {
     pub fn new(p: rope::Params) -> Self {
-        Self { p, pass: None, next: 0, token: 0, second: false, pairs: Pipeline::new(contract::STAGES) }
+        Self { p, n: 0, left: 0, next: 0, token: 0, second: false, pairs: Pipeline::new(contract::STAGES) }
     }
 
     #[inline(never)]
@@ -36,14 +37,14 @@ impl Rope {
                 self.pairs.leave(net.pair.offer(from, (), &mut net.wake));
                 moved = true;
             }
-            if self.pass.is_none()
+            if self.left == 0
                 && let Some((from, cmd)) = net.rope_cmd.head()
             {
                 // A pass begins in the cycle in which the one before takes its last sum, or later.
                 let at = from.max(self.next.saturating_sub(1));
                 net.rope_cmd.take(at, &mut net.wake);
                 (self.next, moved) = (at + 1, true);
-                self.pass = Some((cmd.n, u32::from(cmd.n) * 2 * u32::from(self.p.pairs) * u32::from(self.p.heads)));
+                (self.n, self.left) = (cmd.n, u32::from(cmd.n) * 2 * u32::from(self.p.pairs) * u32::from(self.p.heads));
             }
             moved |= self.take(net);
             if !moved {
@@ -54,12 +55,12 @@ impl Rope {
 
     fn take(&mut self, net: &mut Net) -> bool {
         let mut moved = false;
-        while let Some((n, left)) = self.pass
+        while self.left > 0
             && let Some((word, ())) = net.sum0.head()
             && let Some(at) = self.pairs.open(word.max(self.next))
         {
             net.sum0.take(at, &mut net.wake);
-            self.took(at, n, left);
+            self.took(at);
             moved = true;
         }
         moved
@@ -67,29 +68,28 @@ impl Rope {
 
     /// A sum was taken in cycle `at`.
     #[inline(always)]
-    fn took(&mut self, at: Time, n: u8, left: u32) {
+    fn took(&mut self, at: Time) {
         if self.second {
             self.pairs.enter(at, ());
         }
         self.token += 1;
-        if self.token == n {
+        if self.token == self.n {
             (self.token, self.second) = (0, !self.second);
         }
         self.next = at + 1;
-        self.pass = if left > 1 { Some((n, left - 1)) } else { None };
+        self.left -= 1;
     }
 
     /// A sum is offered from `valid` on and goes as far as it can at once; when it moved. `None`: it has to wait in the stream.
     #[inline(always)]
     pub fn sum(&mut self, valid: Time, after: &mut HeadQ, net: &mut Net) -> Option<Time> {
-        let (n, left) = self.pass?;
-        if !net.sum0.is_empty() {
+        if self.left == 0 || !net.sum0.is_empty() {
             return None;
         }
         let t = valid.max(net.sum0.open());
         let at = self.pairs.open((t + 1).max(self.next))?;
         net.sum0.pass_one(t, at);
-        self.took(at, n, left);
+        self.took(at);
         if let Some((from, ())) = self.pairs.head() {
             if let Some(t) = after.pair(from, net) {
                 self.pairs.leave(t);

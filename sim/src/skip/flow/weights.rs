@@ -15,9 +15,6 @@ use crate::skip::{
 };
 use tritforge_spec::block::{ctrl::weight_dest, tmac::ROWS};
 
-/// Words after which what a word waits for is so many cycles after what the one before waited for: each buffer on the way holds two.
-const STEADY: u32 = 3;
-
 /// What takes the sums.
 pub struct After {
     pub rope: Rope,
@@ -97,7 +94,7 @@ impl Weights {
         }
         loop {
             let mut moved = self.begin(net);
-            while route(net) | self.unpack(net) | self.fire(net) | self.sums(after, net) {
+            while route(net) | self.unpack(net) | self.fire(after, net) | self.sums(after, net) {
                 moved = true;
             }
             if self.is_clear(net) {
@@ -141,81 +138,92 @@ impl Weights {
         let (mut open, (mut valid, mut last), mut next) = (self.open, self.last, self.next);
         // Cycles from here on in which the array took a word in each.
         let mut busy = next;
-        let mut steady = 0;
+        let (mut steady, mut steady_words) = (false, 0);
         // When the next word arrived and how many follow it a cycle after each other; words that left since a cycle, one in each.
         let (first, mut arrival, mut run) = (from.left.count, 0, 0);
         let mut left = (w_next, 0);
         let mut n = 0;
         while n < words {
-            let row_end = ((row - self.word) as usize).min(words - n);
-            let ends = self.word as usize + row_end == row as usize;
-            let room = if ends { self.sent.credit(self.ended, ROWS) } else { Some(0) };
-            // The words of a row before its last need no room.
-            let (part, room) = match room {
-                Some(room) => (row_end, room),
-                None => (row_end - 1, 0),
-            };
-            let mut i = 0;
-            while i < part {
-                if run == 0 {
-                    (arrival, run) = from.arrival_of(first + n + i);
+            if run == 0 {
+                (arrival, run) = from.arrival_of(first + n);
+            }
+            // Where every step of the last word came a cycle after that of the word before, and would come so again and again, it goes on so as
+            // long as words are there: all times move alike.
+            if steady && arrival <= w_next && !logged {
+                let (before, open_words) = (n, run.min(words - n));
+                let mut end = last;
+                let mut over = false;
+                while n - before < open_words && !over {
+                    let k = ((row - self.word) as usize).min(open_words - (n - before));
+                    if self.word as usize + k == row as usize {
+                        let Some(room) = self.sent.credit(self.ended, ROWS) else { break };
+                        end += k as Time;
+                        if room > end {
+                            end -= k as Time;
+                            break;
+                        }
+                        n += k;
+                        over = self.end_row(end, cmd, after, net);
+                    } else {
+                        self.word += k as u16;
+                        end += k as Time;
+                        n += k;
+                    }
                 }
-                // Where every step of the last words came a cycle after that of the word before, it goes on so as long as words are there.
-                let k = run.min(part - i);
-                if steady >= STEADY && arrival <= w_next && (i + k < row_end || room < next + k as Time) && !logged {
-                    left.1 += k;
-                    (i, run) = (i + k, run - k);
+                let k = n - before;
+                if k > 0 {
+                    (left.1, run) = (left.1 + k, run - k);
+                    (w_free, u_free) = if k == 1 { (w_free2, u_free2) } else { (u_next + k as Time - 1, open + k as Time - 1) };
                     let k = k as Time;
-                    (w_next, w_free, w_free2, u_next, u_free, u_free2) = (w_next + k, w_free + k, w_free2 + k, u_next + k, u_free + k, u_free2 + k);
-                    (open, valid, last, next, arrival) = (open + k, valid + k, last + k, next + k, arrival + k);
+                    (arrival, w_next, u_next, open, valid, last, next) =
+                        (arrival + k, w_next + k, u_next + k, open + k, valid + k, last + k, next + k);
+                    (w_free2, u_free2) = (u_next, open);
+                    if over {
+                        break;
+                    }
                     continue;
                 }
-                (i, run) = (i + 1, run - 1);
-                // Into `route_w`, into `unpack`, into its first register, to its output.
-                let before = (w_next, u_next, open, valid + 1, next);
-                let w = arrival.max(w_next).max(w_free);
-                let u = (w + 1).max(u_next).max(u_free);
-                let mut taken = (u + 1).max(open).max(valid.saturating_sub(1));
-                if taken >= valid {
-                    taken = taken.max(last);
-                }
-                valid = (taken + 1).max(last) + 1;
-                (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
-                (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
-                open = taken + 1;
-                arrival += 1;
-                if w != left.0 + left.1 as Time {
-                    from.left.push_run(left.0, left.1);
-                    left = (w, 0);
-                }
-                left.1 += 1;
-                if logged {
-                    net.route_w.log.iter_mut().for_each(|log| log.push(w));
-                    net.packed.log.iter_mut().for_each(|log| log.push(u));
-                }
-                // Into the array.
-                let ready = if i == row_end { next.max(room) } else { next };
-                last = ready.max(valid);
-                if last > next {
-                    net.record.high(Which::Busy, busy + 1, next + 1);
-                    net.record.high(Which::BackPressure, next + 1, ready + 1);
-                    net.record.high(Which::Weights, ready + 1, last + 1);
-                    busy = last;
-                }
-                next = last + 1;
-                steady = if before == (w, u, taken, valid, last) { steady + 1 } else { 0 };
             }
-            n += part;
-            self.word += part as u16;
-            if part < row_end {
+            let row_end = self.word + 1 == row;
+            let room = if row_end { self.sent.credit(self.ended, ROWS) } else { Some(0) };
+            let Some(room) = room else { break };
+            // Into `route_w`, into `unpack`, into its first register, to its output, into the array.
+            let w = arrival.max(w_next).max(w_free);
+            let u = (w + 1).max(u_next).max(u_free);
+            let mut taken = (u + 1).max(open).max(valid.saturating_sub(1));
+            if taken >= valid {
+                taken = taken.max(last);
+            }
+            let offered = (taken + 1).max(last) + 1;
+            let ready = next.max(room);
+            let t = ready.max(offered);
+            // Either nothing waited, so that nothing will; or all came a cycle after what the word before did, and the one before that.
+            let alike = (w, u, taken, offered, t) == (w_next, u_next, open, valid + 1, next);
+            steady = (u, taken, offered, t) == (w + 1, u + 1, taken + 2, offered) || alike && steady_words >= 2;
+            steady_words = if alike { steady_words + 1 } else { 0 };
+            (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
+            (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
+            (open, valid, last) = (taken + 1, offered, t);
+            if w != left.0 + left.1 as Time {
+                from.left.push_run(left.0, left.1);
+                left = (w, 0);
+            }
+            left.1 += 1;
+            if logged {
+                net.route_w.log.iter_mut().for_each(|log| log.push(w));
+                net.packed.log.iter_mut().for_each(|log| log.push(u));
+            }
+            if t > next {
+                net.record.high(Which::Busy, busy + 1, next + 1);
+                net.record.high(Which::BackPressure, next + 1, ready + 1);
+                net.record.high(Which::Weights, ready + 1, t + 1);
+                busy = t;
+            }
+            next = t + 1;
+            (n, arrival, run) = (n + 1, arrival + 1, run - 1);
+            self.word += 1;
+            if row_end && self.end_row(t, cmd, after, net) {
                 break;
-            }
-            (self.last, self.next) = ((valid, last), next);
-            if ends {
-                if self.end_row(cmd) {
-                    break;
-                }
-                self.sums(after, net);
             }
         }
         if n > 0 {
@@ -245,11 +253,12 @@ impl Weights {
         self.word += 1;
     }
 
-    /// A row's last word was taken; whether it was the phase's last row.
-    fn end_row(&mut self, cmd: Command) -> bool {
-        let t = self.last.1;
+    /// A row's last word was taken in cycle `t`; whether it was the phase's last row.
+    #[inline(always)]
+    fn end_row(&mut self, t: Time, cmd: Command, after: &mut After, net: &mut Net) -> bool {
         (self.word, self.rows, self.ended) = (0, self.rows - 1, self.ended + 1);
         self.sums.push((t + self.tmac.latency, cmd.n, cmd.second));
+        self.sums(after, net);
         if self.rows == 0 {
             (self.phase, self.acts, self.act_next) = (Phase::Idle(t + 1), 0, self.act_next.max(t + 1));
         }
@@ -319,7 +328,7 @@ impl Weights {
     }
 
     /// The array takes words.
-    fn fire(&mut self, net: &mut Net) -> bool {
+    fn fire(&mut self, after: &mut After, net: &mut Net) -> bool {
         let Phase::Run(cmd) = self.phase else { return false };
         let i = cmd.second as usize;
         let mut moved = false;
@@ -330,7 +339,7 @@ impl Weights {
             self.take(net, offered, room);
             self.words.leave(self.last.1);
             moved = true;
-            if row_end && self.end_row(cmd) {
+            if row_end && self.end_row(self.last.1, cmd, after, net) {
                 return true;
             }
         }
