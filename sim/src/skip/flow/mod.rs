@@ -224,7 +224,7 @@ impl<'a> Flow<'a> {
                 process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
                 process::READ => self.read.advance(net),
                 process::AUX => aux(&mut self.read.aux, &mut self.kvread, net, outside),
-                process::WEIGHTS => self.weights.advance(&mut self.read.w, &mut self.after, net),
+                process::WRITE => self.write.advance(&p.memory, net),
                 process::XLOAD => self.xload.advance(net),
                 process::NORM => self.norm.advance(net),
                 process::ROPE => self.after.rope.advance(&mut self.after.headq, net),
@@ -236,7 +236,11 @@ impl<'a> Flow<'a> {
                 process::ATTN_OUT => self.attn_out.advance(net),
                 process::RESID => self.after.resid.advance(net, 0),
                 process::XSTORE => self.xstore.advance(net),
-                _ => self.write.advance(&p.memory, net),
+                _ => {
+                    if self.weights.advance(&mut self.read.w, &mut self.after, net) {
+                        continue;
+                    }
+                }
             }
             net.wake &= !one;
         }

@@ -12,7 +12,6 @@ pub mod process {
     pub const CTRL: u32 = 1;
     pub const READ: u32 = 1 << 1;
     pub const AUX: u32 = 1 << 2;
-    pub const WEIGHTS: u32 = 1 << 3;
     pub const XLOAD: u32 = 1 << 4;
     pub const NORM: u32 = 1 << 5;
     pub const ROPE: u32 = 1 << 6;
@@ -24,7 +23,9 @@ pub mod process {
     pub const ATTN_OUT: u32 = 1 << 12;
     pub const RESID: u32 = 1 << 13;
     pub const XSTORE: u32 = 1 << 14;
-    pub const WRITE: u32 = 1 << 15;
+    pub const WRITE: u32 = 1 << 3;
+    /// The last, so that it goes on when all has gone on that takes its sums.
+    pub const WEIGHTS: u32 = 1 << 15;
     /// Each of them.
     pub const ALL: u32 = (1 << 16) - 1;
 }

@@ -4,7 +4,7 @@
 use super::{
     heads::{HeadQ, Rope},
     link::{History, Pipeline, Ring, Time},
-    net::Net,
+    net::{Net, process},
     read::Side,
     record::Which,
     vectors::Resid,
@@ -85,12 +85,18 @@ impl Weights {
         }
     }
 
-    /// Goes on as far as times are known.
+    /// Goes on as far as times are known; whether it has to come back when other processes have gone on.
     #[inline(never)]
-    pub fn advance(&mut self, from: &mut Side, after: &mut After, net: &mut Net) {
+    pub fn advance(&mut self, from: &mut Side, after: &mut After, net: &mut Net) -> bool {
         // Most often words have come and nothing is on the way.
-        if self.is_clear(net) && self.stream(from, after, net) && self.is_clear(net) && self.left > 0 && from.word().is_none() {
-            return;
+        if self.is_clear(net) {
+            self.stream(from, after, net);
+            if self.left > 0 && from.word().is_none() && self.is_clear(net) && matches!(self.phase, Phase::Run(_)) {
+                return false;
+            }
+        }
+        if net.wake & !process::WEIGHTS != 0 {
+            return true;
         }
         loop {
             let mut moved = self.begin(net);
@@ -108,7 +114,7 @@ impl Weights {
                 moved = true;
             }
             if !moved {
-                return;
+                return false;
             }
         }
     }
@@ -157,12 +163,10 @@ impl Weights {
                     let k = ((row - self.word) as usize).min(open_words - (n - before));
                     if self.word as usize + k == row as usize {
                         let Some(room) = self.sent.credit(self.ended, ROWS) else { break };
-                        end += k as Time;
-                        if room > end {
-                            end -= k as Time;
+                        if room > end + k as Time {
                             break;
                         }
-                        n += k;
+                        (n, end) = (n + k, end + k as Time);
                         over = self.end_row(end, cmd, after, net);
                     } else {
                         self.word += k as u16;
