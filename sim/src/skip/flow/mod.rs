@@ -140,9 +140,10 @@ pub struct Flow<'a> {
     net: Net,
     ctrl: ctrl::Ctrl,
     read: read::Read,
+    /// When the first of the weights comes that were read and not looked at.
+    arrival: Option<Time>,
     weights: weights::Weights,
     xload: vectors::Xload,
-    norm: vectors::Norm,
     after: weights::After,
     kvwrite: kv::KvWrite,
     kvread: kv::KvRead,
@@ -162,10 +163,11 @@ impl<'a> Flow<'a> {
             net: Net::new(record),
             ctrl: ctrl::Ctrl::new(begin, descriptor),
             read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, p.axi_read.outstanding, paces.read)),
+            arrival: None,
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
             xload: vectors::Xload::new(p.xload.clone()),
-            norm: vectors::Norm::new(p.norm.clone()),
             after: weights::After {
+                norm: vectors::Norm::new(p.norm.clone()),
                 rope: heads::Rope::new(p.rope.clone()),
                 headq: heads::HeadQ::new(p.headq.clone()),
                 resid: vectors::Resid::new(p.resid.clone()),
@@ -198,6 +200,13 @@ impl<'a> Flow<'a> {
             self.settle(outside);
             let (read, write) = (self.read.choice(), self.write.choice(&self.net));
             let first = read.map_or(Time::MAX, |c| c.0).min(write.map_or(Time::MAX, |c| c.0));
+            // Weights that were read are not looked at before they come: so there are more of them.
+            if let Some(arrival) = self.arrival
+                && arrival < first
+            {
+                self.net.wake |= process::WEIGHTS;
+                continue;
+            }
             // Nothing that is not known comes up to that cycle.
             if self.after.resid.waits() {
                 self.after.resid.advance(&mut self.net, first);
@@ -206,7 +215,14 @@ impl<'a> Flow<'a> {
                 }
             }
             match (read, write) {
-                (Some(choice), _) if choice.0 == first => self.read.decide(&self.p.memory, choice, &mut self.net.wake),
+                (Some(choice), _) if choice.0 == first => {
+                    let arrival = self.read.decide(&self.p.memory, choice, &mut self.net.wake);
+                    if choice.1 {
+                        self.net.wake |= process::AUX;
+                    } else {
+                        self.arrival = self.arrival.or(Some(arrival));
+                    }
+                }
                 (_, Some(choice)) => self.write.decide(&mut self.net, choice),
                 _ => break,
             }
@@ -226,7 +242,7 @@ impl<'a> Flow<'a> {
                 process::AUX => aux(&mut self.read.aux, &mut self.kvread, net, outside),
                 process::WRITE => self.write.advance(&p.memory, net),
                 process::XLOAD => self.xload.advance(net),
-                process::NORM => self.norm.advance(net),
+                process::NORM => self.after.norm.advance(net),
                 process::ROPE => self.after.rope.advance(&mut self.after.headq, net),
                 process::HEADQ => self.after.headq.advance(net),
                 process::KVWRITE => self.kvwrite.advance(net, outside),
@@ -237,6 +253,7 @@ impl<'a> Flow<'a> {
                 process::RESID => self.after.resid.advance(net, 0),
                 process::XSTORE => self.xstore.advance(net),
                 _ => {
+                    self.arrival = None;
                     if self.weights.advance(&mut self.read.w, &mut self.after, net) {
                         continue;
                     }
@@ -263,7 +280,7 @@ impl<'a> Flow<'a> {
         let net = &self.net;
         let stages = [span(&net.desc), span(&net.consts), span(&net.x0), None, span(&net.sum0), span(&net.q), span(&net.ad), None, span(&net.o)];
         let later = [span(&net.sum1), span(&net.bd)];
-        let norms = self.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
+        let norms = self.after.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
         let others = stages.into_iter().chain(later).enumerate().filter_map(|(i, s)| Some((i, false, s?)));
         let at = |t: Time| (t - self.begin) as u32;
         let mut words: Vec<Words> = others

@@ -232,18 +232,23 @@ impl Read {
         Some((at, aux.is_some_and(|a| a <= at)))
     }
 
-    /// The next burst is chosen: no event that nothing is known of can come before. Its beats' times follow.
-    pub fn decide(&mut self, config: &MemConfig, (at, is_aux): (Time, bool), wake: &mut u32) {
+    /// The next burst is chosen: no event that nothing is known of can come before. From when on its first beat is a word.
+    pub fn decide(&mut self, config: &MemConfig, (at, is_aux): (Time, bool), wake: &mut u32) -> Time {
         let side = if is_aux { &mut self.aux } else { &mut self.w };
-        let Some((_, beats)) = side.bursts.out else { return };
+        let Some((_, beats)) = side.bursts.out else { return at };
         side.reserved += beats as usize;
         // A register between R and the FIFO.
         let delay = 1 + side.fifo_latency;
         let arrived = &mut side.arrived;
-        let (accepted, end) = self.memory.burst(config, at + 1, beats as usize, |t, n| arrived.push_run(t + delay, n));
+        let mut first = Time::MAX;
+        let (accepted, end) = self.memory.burst(config, at + 1, beats as usize, |t, n| {
+            first = first.min(t + delay);
+            arrived.push_run(t + delay, n);
+        });
         (self.accepted, self.beats) = (accepted, self.beats + beats);
         self.ends.push(end);
         side.bursts.take(at, wake);
-        *wake |= if is_aux { process::AUX } else { process::WEIGHTS } | process::READ;
+        *wake |= process::READ;
+        first
     }
 }

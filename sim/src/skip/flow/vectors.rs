@@ -84,7 +84,6 @@ pub struct Norm {
     latency: Time,
     /// Of the command: gains and their times, groups loaded and when the last one was, statistics.
     gains: Vec<Time>,
-    gain_sub: u32,
     gain_next: Time,
     load: (u8, u32),
     load_next: Time,
@@ -112,7 +111,6 @@ impl Norm {
             p,
             latency: fifo_latency(ACT_CREDITS),
             gains: Vec::new(),
-            gain_sub: 0,
             gain_next: 0,
             load: (0, 0),
             load_next: 0,
@@ -145,7 +143,7 @@ impl Norm {
                     let at = self.quant_next.max(self.made);
                     net.norm_cmd.take(at, &mut net.wake);
                     (self.gains.clear(), self.stats.clear());
-                    (self.load, self.quant, self.scaled, self.gain_sub) = ((0, 0), (0, 0), 0, 0);
+                    (self.load, self.quant, self.scaled) = ((0, 0), (0, 0), 0);
                     self.marks.push(self.begun);
                     moved = true;
                 }
@@ -162,17 +160,33 @@ impl Norm {
         while (self.gains.len() as u32) < groups
             && let Some((word, ())) = net.gain.head()
         {
-            let at = from.max(word).max(self.gain_next);
-            self.gains.push(at);
-            self.gain_next = at + 1;
-            let last = self.gain_sub == self.p.gains_per_word - 1 || self.gains.len() as u32 == groups;
-            self.gain_sub = if last { 0 } else { self.gain_sub + 1 };
-            if last {
-                net.gain.take(at, &mut net.wake);
-            }
+            let at = self.gain_word(word.max(from), groups);
+            net.gain.take(at, &mut net.wake);
             moved = true;
         }
         moved
+    }
+
+    /// A word of gains is there from `from` on: when its last one is taken.
+    #[inline(always)]
+    fn gain_word(&mut self, from: Time, groups: u32) -> Time {
+        let mut at = from.max(self.gain_next);
+        let n = self.p.gains_per_word.min(groups - self.gains.len() as u32);
+        self.gains.extend((0..n).map(|i| at + Time::from(i)));
+        at += Time::from(n) - 1;
+        self.gain_next = at + 1;
+        at
+    }
+
+    /// A word of gains is there from `from` on and is taken at once: when its last one is. `None`: it has to wait in the stream.
+    pub fn gain(&mut self, from: Time, net: &mut Net) -> Option<Time> {
+        let (command, cmd) = net.norm_cmd.head()?;
+        let groups = self.p.groups[cmd.second as usize];
+        if self.gains.len() as u32 == groups {
+            return None;
+        }
+        net.wake |= process::NORM;
+        Some(self.gain_word(from.max(command), groups))
     }
 
     fn take_x(&mut self, net: &mut Net, from: Time, cmd: Command) -> bool {
@@ -230,10 +244,11 @@ impl Norm {
 
     /// A code of the command under way, or of the first whose codes have not all moved.
     fn count(&mut self, t: Time) {
-        let command = self.marks.iter().filter(|&&end| end < self.sent.count).count();
-        match self.spans.get_mut(command) {
-            Some(span) => (span.1, span.2) = (t, span.2 + 1),
-            None => self.spans.push((t, t, 1)),
+        if self.marks.get(self.spans.len().wrapping_sub(1)).is_some_and(|&end| end < self.sent.count) || self.spans.is_empty() {
+            self.spans.push((t, t, 0));
+        }
+        if let Some(span) = self.spans.last_mut() {
+            (span.1, span.2) = (t, span.2 + 1);
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     net::{Net, process},
     read::Side,
     record::Which,
-    vectors::Resid,
+    vectors::{Norm, Resid},
 };
 use crate::skip::{
     block::{tmac, unpack},
@@ -15,8 +15,9 @@ use crate::skip::{
 };
 use tritforge_spec::block::{ctrl::weight_dest, tmac::ROWS};
 
-/// What takes the sums.
+/// What takes gains and sums.
 pub struct After {
+    pub norm: Norm,
     pub rope: Rope,
     pub headq: HeadQ,
     pub resid: Resid,
@@ -95,6 +96,7 @@ impl Weights {
                 return false;
             }
         }
+        gains(from, &mut after.norm, net);
         if net.wake & !process::WEIGHTS != 0 {
             return true;
         }
@@ -261,8 +263,18 @@ impl Weights {
     #[inline(always)]
     fn end_row(&mut self, t: Time, cmd: Command, after: &mut After, net: &mut Net) -> bool {
         (self.word, self.rows, self.ended) = (0, self.rows - 1, self.ended + 1);
-        self.sums.push((t + self.tmac.latency, cmd.n, cmd.second));
-        self.sums(after, net);
+        let from = t + self.tmac.latency;
+        let at_once = if self.sums.is_empty() && cmd.n == 1 { self.sum(from, cmd.second, after, net) } else { None };
+        match at_once {
+            Some(t) => {
+                self.sum_next = t + 1;
+                self.sent.push(t);
+            }
+            None => {
+                self.sums.push((from, cmd.n, cmd.second));
+                self.sums(after, net);
+            }
+        }
         if self.rows == 0 {
             (self.phase, self.acts, self.act_next) = (Phase::Idle(t + 1), 0, self.act_next.max(t + 1));
         }
@@ -350,16 +362,21 @@ impl Weights {
         moved
     }
 
+    /// A sum that is there from `from` on leaves, if what takes it goes on at once: so many rows are done in one go.
+    #[inline(always)]
+    fn sum(&self, from: Time, second: bool, after: &mut After, net: &mut Net) -> Option<Time> {
+        let valid = from.max(self.sum_next);
+        if second { after.resid.sum(valid, net) } else { after.rope.sum(valid, &mut after.headq, net) }
+    }
+
     /// Sums leave, the tokens of a row one after another.
     fn sums(&mut self, after: &mut After, net: &mut Net) -> bool {
         let mut moved = false;
         while let Some((from, tokens, second)) = self.sums.front() {
-            let valid = from.max(self.sum_next);
-            // Most often what takes the sum goes on at once, so many rows are done in one go.
-            let t = if second { after.resid.sum(valid, net) } else { after.rope.sum(valid, &mut after.headq, net) };
-            let t = match t {
+            let t = match self.sum(from, second, after, net) {
                 Some(t) => t,
                 None => {
+                    let valid = from.max(self.sum_next);
                     let link = if second { &mut net.sum1 } else { &mut net.sum0 };
                     if !link.room() {
                         return moved;
@@ -375,6 +392,21 @@ impl Weights {
             }
         }
         moved
+    }
+}
+
+/// Gains go all the way into the norm, where it takes them at once.
+fn gains(from: &mut Side, norm: &mut Norm, net: &mut Net) {
+    while net.route_w.is_empty()
+        && net.gain.is_empty()
+        && let Some((offered, weight_dest::GAIN)) = from.word()
+    {
+        let t = offered.max(net.route_w.open());
+        let moved = (t + 1).max(net.route_w.after()).max(net.gain.open());
+        let Some(taken) = norm.gain((moved + 1).max(net.gain.after()), net) else { return };
+        net.route_w.pass_one(t, moved);
+        net.gain.pass_one(moved, taken);
+        from.moved(t, &mut net.wake);
     }
 }
 
