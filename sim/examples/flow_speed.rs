@@ -16,15 +16,17 @@ fn main() {
         let mem = MemConfig { timing, ..MemConfig::ideal(hw.ports(), hw.port_bits()) };
         for _ in 0..repeats {
             let params = Params::new(&hw, &mem);
+            let mut record = Default::default();
             let mut outside = Outside::new(&hw, image.layout.page_table(1));
             let start = std::time::Instant::now();
             let (mut cycles, mut now, mut n) = (0, 0, 0);
             for pos in 0..40 {
                 outside.begin(image.layout.descriptors, vec![image.layout.descriptor(0, 0, pos, 1)]);
                 let first = outside.first_descriptor();
-                let mut flow = Flow::new(&params, now, Paces::default(), first);
+                let mut flow = Flow::new(&params, now, Paces::default(), first, std::mem::take(&mut record));
                 let end = flow.run(&mut Asked { outside: &mut outside, answers: Vec::new() }).unwrap();
                 n += flow.summary(end).levels.len();
+                record = flow.record();
                 cycles += end - now;
                 now = end + 50;
             }

@@ -66,7 +66,7 @@ fn check(seed: u64, passes: usize) {
         }
         other.begin(image.layout.descriptors, list);
         let first = other.first_descriptor();
-        let mut flow = Flow::new(&params, begin, paces, first);
+        let mut flow = Flow::new(&params, begin, paces, first, Default::default());
         flow.watch();
         let end = flow.run(&mut Asked::new(&mut other));
         let mut first: Option<(u64, usize, usize)> = None;

@@ -3,7 +3,7 @@
 
 use super::{
     ask,
-    flow::{Flow, Paces, Params},
+    flow::{Flow, Paces, Params, Record},
     machine::{Machine, State},
     outside::{Asked, Outside},
     runs::{Run, Runs},
@@ -36,6 +36,7 @@ pub struct Engine {
     now: u64,
     paces: Paces,
     runs: Runs,
+    record: Record,
     /// Where random pauses are on.
     stepped: Option<Box<(Machine, State)>>,
     effort: Effort,
@@ -55,6 +56,7 @@ impl Engine {
             now: 0,
             paces: Paces::default(),
             runs: Runs::default(),
+            record: Record::default(),
             stepped,
             effort: Effort::default(),
         }
@@ -118,10 +120,11 @@ impl Engine {
         let key = self.outside.pass_key();
         let descriptor = self.outside.first_descriptor();
         let mut asked = Asked::new(&mut self.outside);
-        let mut flow = Flow::new(&self.params, self.now, std::mem::take(&mut self.paces), descriptor);
+        let mut flow = Flow::new(&self.params, self.now, std::mem::take(&mut self.paces), descriptor, std::mem::take(&mut self.record));
         let end = flow.run(&mut asked).ok_or(Stuck)?;
         let summary = flow.summary(end);
         self.paces = flow.paces();
+        self.record = flow.record();
         see(0, &summary);
         let cycles = u64::from(summary.cycles);
         if fresh {

@@ -157,7 +157,7 @@ impl Attn {
         net.record.high(Which::Attn, at + 1, at + 2);
         if word.kind == KIND_K {
             if word.vector_end {
-                self.scores.push(((at + self.p.score_stage + self.latency), word.head_end));
+                self.scores.push((at + self.p.score_stage + self.latency, word.head_end));
             }
             return;
         }
@@ -195,8 +195,8 @@ impl Attn {
 pub struct Softmax {
     next: Time,
     /// Weights and sums that have not moved, from when on; when the others moved, and how many were begun.
-    p: VecDeque<Time>,
-    sum: VecDeque<Time>,
+    p: Ring<Time, { softmax::FIFO_DEPTH.next_power_of_two() }>,
+    sum: Ring<Time, { softmax::SUM_DEPTH.next_power_of_two() }>,
     p_moved: History,
     sum_moved: History,
     begun: usize,
@@ -207,8 +207,8 @@ impl Softmax {
     pub fn new() -> Self {
         Self {
             next: 0,
-            p: VecDeque::new(),
-            sum: VecDeque::new(),
+            p: Ring::new(),
+            sum: Ring::new(),
             p_moved: History::new(softmax::FIFO_DEPTH),
             sum_moved: History::new(softmax::SUM_DEPTH),
             begun: 0,
@@ -221,13 +221,13 @@ impl Softmax {
         loop {
             let mut moved = false;
             while net.p.room()
-                && let Some(from) = self.p.pop_front()
+                && let Some(from) = self.p.pop()
             {
                 self.p_moved.push(net.p.offer(from, (), &mut net.wake));
                 moved = true;
             }
             while net.sum.room()
-                && let Some(from) = self.sum.pop_front()
+                && let Some(from) = self.sum.pop()
             {
                 self.sum_moved.push(net.sum.offer(from, (), &mut net.wake));
                 moved = true;
@@ -239,10 +239,10 @@ impl Softmax {
                 let at = from.max(self.next).max(credit).max(room);
                 net.score.take(at, &mut net.wake);
                 (self.next, self.begun, moved) = (at + 1, self.begun + 1, true);
-                self.p.push_back(at + softmax::STAGES as Time + fifo_latency(softmax::FIFO_DEPTH));
+                self.p.push(at + softmax::STAGES as Time + fifo_latency(softmax::FIFO_DEPTH));
                 if last {
                     self.ending += 1;
-                    self.sum.push_back(at + softmax::SUM_STAGE as Time + fifo_latency(softmax::SUM_DEPTH));
+                    self.sum.push(at + softmax::SUM_STAGE as Time + fifo_latency(softmax::SUM_DEPTH));
                 }
             }
             if !moved {
@@ -263,7 +263,7 @@ pub struct AttnOut {
     begun: usize,
     beat: usize,
     next: Time,
-    o: VecDeque<Time>,
+    o: Ring<Time, { attn_out::FIFO_DEPTH.next_power_of_two() }>,
     o_moved: History,
     issued: usize,
 }
@@ -279,7 +279,7 @@ impl AttnOut {
             begun: 0,
             beat: 0,
             next: 0,
-            o: VecDeque::new(),
+            o: Ring::new(),
             o_moved: History::new(attn_out::FIFO_DEPTH),
             issued: 0,
         }
@@ -290,7 +290,7 @@ impl AttnOut {
         loop {
             let mut moved = false;
             while net.o.room()
-                && let Some(from) = self.o.pop_front()
+                && let Some(from) = self.o.pop()
             {
                 self.o_moved.push(net.o.offer(from, (), &mut net.wake));
                 moved = true;
@@ -330,7 +330,7 @@ impl AttnOut {
             let at = from.max(reciprocal).max(self.next).max(credit);
             net.acc.take(at, &mut net.wake);
             (self.next, self.issued, self.beat, moved) = (at + 1, self.issued + 1, self.beat + 1, true);
-            self.o.push_back(at + attn_out::STAGES as Time + fifo_latency(attn_out::FIFO_DEPTH));
+            self.o.push(at + attn_out::STAGES as Time + fifo_latency(attn_out::FIFO_DEPTH));
             if self.beat * self.p.vec == self.p.head_dim {
                 self.beat = 0;
                 self.reciprocals.pop_front();

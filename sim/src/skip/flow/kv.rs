@@ -1,6 +1,12 @@
 //! The KV cache: `kvwrite` stores the pass's vectors, `kvread` reads those of the passes before it.
 
-use super::{attend::Attn, link::Time, net::{KvWord, Net, process}, record::Which};
+use super::{
+    attend::Attn,
+    link::Time,
+    net::{KvWord, Net, process},
+    read::Side,
+    record::Which,
+};
 use crate::skip::{
     ask,
     block::{kvread, kvwrite},
@@ -311,15 +317,49 @@ impl KvRead {
         self.output.is_none() && self.part != KIND_HEADER && self.block.is_some_and(|b| b.memory)
     }
 
-    /// A word from memory moves to it in cycle `moved`: when it is issued.
-    #[inline(always)]
-    pub fn word(&mut self, moved: Time, net: &mut Net) -> Time {
-        let at = self.next.max(moved + 1).max(net.kv_in.after());
-        self.block_ended = self.put(at, false);
+    /// Words from memory that have arrived go all the way into the score/value engine, one after another, up to the end of the block's scales, K
+    /// or V. Nothing is on the way, and no word is at the output. Whether any moved.
+    pub fn stream(&mut self, side: &mut Side, arrived: usize, offered: Time, net: &mut Net) -> bool {
+        let words = arrived.min(self.left as usize);
+        let (mut a_next, [mut a_free, mut a_free2]) = net.route_a.state();
+        let (mut u_next, [mut u_free, mut u_free2]) = net.kv_in.state();
+        a_next = a_next.max(offered);
+        u_next = u_next.max(net.route_a.after());
+        self.next = self.next.max(net.kv_in.after());
+        let logged = net.kv_in.log.is_some();
+        let (first, mut arrival, mut run) = (side.left.count, 0, 0);
+        let mut left = (a_next, 0);
+        let mut n = 0;
+        while n < words && self.output.is_none() {
+            if run == 0 {
+                (arrival, run) = side.arrival_of(first + n);
+            }
+            let a = arrival.max(a_next).max(a_free);
+            let u = (a + 1).max(u_next).max(u_free);
+            let at = self.next.max(u + 1);
+            (a_next, a_free, a_free2) = (a + 1, a_free2, u + 1);
+            (u_next, u_free, u_free2) = (u + 1, u_free2, at + 1);
+            (n, arrival, run) = (n + 1, arrival + 1, run - 1);
+            if a != left.0 + left.1 as Time {
+                side.left.push_run(left.0, left.1);
+                left = (a, 0);
+            }
+            left.1 += 1;
+            if logged {
+                net.route_a.log.iter_mut().for_each(|log| log.push(a));
+                net.kv_in.log.iter_mut().for_each(|log| log.push(u));
+            }
+            self.block_ended = self.put(at, false);
+            self.leave(net);
+        }
+        side.left.push_run(left.0, left.1);
+        net.route_a.pass(n, (a_next, [a_free, a_free2]));
+        net.kv_in.pass(n, (u_next, [u_free, u_free2]));
+        side.passed(n, a_next - 1, &mut net.wake);
         if self.block_ended {
             net.wake |= process::KVREAD;
         }
-        at
+        n > 0
     }
 
     /// A word is issued in cycle `at`; whether it was the block's last. `own`: the block is the pass buffer's.

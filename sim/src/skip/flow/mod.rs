@@ -37,7 +37,8 @@ use crate::{
 };
 use link::{Link, Time};
 use net::{Net, process};
-use record::{Record, Which};
+pub use record::Record;
+use record::Which;
 use tritforge_spec::{block, hw::Hw};
 
 /// What does not change: parameters of the blocks and of the memory.
@@ -155,8 +156,7 @@ pub struct Flow<'a> {
 
 impl<'a> Flow<'a> {
     /// One whose doorbell reaches the control in cycle `begin` of the memory's count, in which all else is idle.
-    pub fn new(p: &'a Params, begin: Time, paces: Paces, descriptor: u16) -> Self {
-        let mut record = Record::default();
+    pub fn new(p: &'a Params, begin: Time, paces: Paces, descriptor: u16, mut record: Record) -> Self {
         record.begin(begin);
         Self {
             begin,
@@ -263,6 +263,11 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// The record, for the next pass: its memory is used again.
+    pub fn record(self) -> Record {
+        self.net.record
+    }
+
     /// How far the memory's rates are used up.
     pub fn paces(&self) -> Paces {
         Paces { read: self.read.memory.pace.clone(), write: self.write.memory.pace.clone() }
@@ -308,16 +313,11 @@ fn aux(side: &mut read::Side, kvread: &mut kv::KvRead, net: &mut Net, outside: &
         // Most often KV words go on at once.
         while net.route_a.is_empty()
             && net.kv_in.is_empty()
-            && let Some((from, aux_dest::KV)) = side.word()
+            && let Some((arrived, offered, aux_dest::KV)) = side.run()
+            && arrived > 0
             && kvread.takes(net, outside)
+            && kvread.stream(side, arrived, offered, net)
         {
-            let t = from.max(net.route_a.open());
-            let u = (t + 1).max(net.route_a.after()).max(net.kv_in.open());
-            let at = kvread.word(u, net);
-            net.route_a.pass_one(t, u);
-            net.kv_in.pass_one(u, at);
-            side.moved(t, &mut net.wake);
-            kvread.leave(net);
             moved = true;
         }
         while net.route_a.room()

@@ -1,7 +1,7 @@
 //! Blocks that work on vectors, a group of elements at a time: `xload`, `norm`, `resid`, `xstore`.
 
 use super::{
-    link::{History, Runs, Time, fifo_latency},
+    link::{History, Ring, Runs, Time, fifo_latency},
     net::{Net, process},
 };
 use crate::skip::{
@@ -96,7 +96,7 @@ pub struct Norm {
     scale: Option<(Time, bool)>,
     made: Time,
     /// Codes that have not moved: from when on they are at the FIFO's end; when the others moved; all that were begun.
-    codes: std::collections::VecDeque<Time>,
+    codes: Ring<Time, { ACT_CREDITS.next_power_of_two() }>,
     sent: History,
     begun: usize,
     /// First and last time that codes of each command moved, and how many.
@@ -108,9 +108,8 @@ pub struct Norm {
 impl Norm {
     pub fn new(p: norm::Params) -> Self {
         Self {
-            p,
             latency: fifo_latency(ACT_CREDITS),
-            gains: Vec::new(),
+            gains: Vec::with_capacity(p.groups[0].max(p.groups[1]) as usize),
             gain_next: 0,
             load: (0, 0),
             load_next: 0,
@@ -121,11 +120,12 @@ impl Norm {
             scale_next: 0,
             scale: None,
             made: 0,
-            codes: std::collections::VecDeque::new(),
+            codes: Ring::new(),
             sent: History::new(ACT_CREDITS),
             begun: 0,
             spans: Vec::new(),
             marks: Vec::new(),
+            p,
         }
     }
 
@@ -219,7 +219,7 @@ impl Norm {
         {
             let at = from.max(stat).max(self.quant_next).max(credit);
             (self.quant_next, self.begun) = (at + 1, self.begun + 1);
-            self.codes.push_back(at + self.p.code_latency + self.latency);
+            self.codes.push(at + self.p.code_latency + self.latency);
             self.quant.1 += 1;
             if self.quant.1 == groups {
                 self.quant = (self.quant.0 + 1, 0);
@@ -232,7 +232,7 @@ impl Norm {
     fn codes_leave(&mut self, net: &mut Net) -> bool {
         let mut moved = false;
         while net.act.room()
-            && let Some(from) = self.codes.pop_front()
+            && let Some(from) = self.codes.pop()
         {
             let t = net.act.offer(from, (), &mut net.wake);
             self.sent.push(t);
@@ -297,7 +297,7 @@ pub struct Resid {
     sum: usize,
     /// A group waits for it to be known whether a sum comes.
     open_groups: bool,
-    ys: std::collections::VecDeque<Time>,
+    ys: Ring<Time, { OUT_CREDITS.next_power_of_two() }>,
     sent: History,
     begun: usize,
 }
@@ -305,7 +305,6 @@ pub struct Resid {
 impl Resid {
     pub fn new(p: resid::Params) -> Self {
         Self {
-            p,
             latency: fifo_latency(OUT_CREDITS),
             load: (0, 0),
             load_next: 0,
@@ -315,15 +314,16 @@ impl Resid {
             row: 0,
             sub: 0,
             sum_next: 0,
-            groups: Vec::new(),
+            groups: Vec::with_capacity(p.groups as usize),
             emitted: (0, 0),
             emit_next: 0,
             sums: Runs::default(),
             sum: 0,
             open_groups: false,
-            ys: std::collections::VecDeque::new(),
+            ys: Ring::new(),
             sent: History::new(OUT_CREDITS),
             begun: 0,
+            p,
         }
     }
 
@@ -333,7 +333,7 @@ impl Resid {
         loop {
             let mut moved = false;
             while net.y.room()
-                && let Some(from) = self.ys.pop_front()
+                && let Some(from) = self.ys.pop()
             {
                 self.sent.push(net.y.offer(from, (), &mut net.wake));
                 moved = true;
@@ -459,7 +459,7 @@ impl Resid {
                 break;
             }
             (self.emit_next, self.begun) = (at + 1, self.begun + 1);
-            self.ys.push_back(at + 1 + self.latency);
+            self.ys.push(at + 1 + self.latency);
             self.emitted.1 += 1;
             if self.emitted.1 == self.p.groups {
                 self.emitted = (self.emitted.0 + 1, 0);
