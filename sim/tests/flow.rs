@@ -38,7 +38,7 @@ fn check(seed: u64, passes: usize) {
     let (mut outside, mut state) = (Outside::new(&hw, pages.clone()), machine.state());
     let (mut other, params, mut paces) = (Outside::new(&hw, pages), Params::new(&hw, &config), Paces::default());
     let context = hw.config.context.min(hw.shape.context);
-    let mut pos = 0;
+    let (mut pos, mut record) = (0, Default::default());
     for _ in 0..passes {
         let n = (1 + rng.below(hw.config.batch as u64) as usize).min(context - pos);
         let list = vec![image.layout.descriptor(0, 0, pos, n)];
@@ -66,6 +66,9 @@ fn check(seed: u64, passes: usize) {
         }
         other.begin(image.layout.descriptors, list);
         let first = other.first_descriptor();
+        // Unless words are watched one by one, many are gone through at once.
+        let mut unwatched = Flow::new(&params, begin, paces.clone(), first, std::mem::take(&mut record));
+        let unwatched_end = unwatched.run(&mut Asked::new(&mut other.clone()));
         let mut flow = Flow::new(&params, begin, paces, first, Default::default());
         flow.watch();
         let end = flow.run(&mut Asked::new(&mut other));
@@ -101,7 +104,10 @@ fn check(seed: u64, passes: usize) {
         }
         assert_eq!(report.words, summary.words, "{place}: position {pos} tokens {n}");
         assert!(report == summary, "{place}: position {pos} tokens {n}");
-        paces = flow.paces();
+        assert_eq!(unwatched_end, end, "{place}: position {pos} tokens {n}: not watched");
+        assert!(unwatched.summary(begin + cycle) == summary, "{place}: position {pos} tokens {n}: not watched");
+        assert_eq!(unwatched.paces(), flow.paces());
+        (paces, record) = (flow.paces(), unwatched.record());
         machine.rest(&mut state, 13 + rng.below(60));
         pos = if rng.below(5) == 0 { rng.below(pos as u64 + 1) as usize } else { pos + n } % context;
     }
