@@ -99,6 +99,38 @@ impl Rope {
         }
         Some(t)
     }
+
+    /// Up to `count` sums that are offered from `first` on, one every `period` cycles: how many go all the way into `headq` without any wait.
+    pub fn sums(&mut self, first: Time, period: Time, count: usize, after: &mut HeadQ, net: &mut Net) -> usize {
+        let (Some(n), Some(free)) = (after.n, after.free[after.fill]) else { return 0 };
+        let still = net.sum0.is_empty() && net.pair.is_empty() && !self.second && self.pairs.is_still();
+        let pairs = (count.min(self.left as usize) / 2).min((after.p.pairs - after.input.1) as usize);
+        if !still || self.n != 1 || pairs == 0 || after.input.2 == after.p.heads {
+            return 0;
+        }
+        // The first sum, the first pair: what comes after them waits for nothing else.
+        let taken = first + 1;
+        let pair = taken + period + contract::STAGES as Time;
+        let into = pair + 1;
+        let sum_waits = net.sum0.open() > first || taken < self.next.max(net.sum0.after()).max(self.pairs.floor());
+        if sum_waits || net.pair.open() > pair || into < after.input_next.max(free).max(net.pair.after()) {
+            return 0;
+        }
+        let (sums, steps) = (2 * pairs, 2 * (pairs as Time - 1) * period);
+        let last = taken + steps + period;
+        net.sum0.pass_run(sums, first, (last, [last + 1 - period, last + 1]));
+        (self.left, self.next) = (self.left - sums as u32, last + 1);
+        if pairs == 1 {
+            net.pair.pass_one(pair, into);
+        } else {
+            net.pair.pass_run(pairs, pair, (pair + steps + 1, [into + steps + 1 - 2 * period, into + steps + 1]));
+        }
+        after.input.1 += pairs as u16 - 1;
+        if after.took(into + steps, n) {
+            net.wake |= process::HEADQ;
+        }
+        sums
+    }
 }
 
 /// A beat of `headq`.

@@ -112,6 +112,15 @@ impl<T: Copy + Default> Link<T> {
         (self.next, self.after) = (next, free[1]);
     }
 
+    /// As [`Link::pass`]; the first of the words moved in cycle `first`.
+    #[inline(always)]
+    pub fn pass_run(&mut self, n: usize, first: Time, state: (Time, [Time; ENTRIES])) {
+        if self.sent == 0 {
+            self.first = first;
+        }
+        self.pass(n, state);
+    }
+
     /// A word moved in cycle `t` and was taken in cycle `taken`. It is empty.
     #[inline(always)]
     pub fn pass_one(&mut self, t: Time, taken: Time) {
@@ -325,6 +334,17 @@ impl<T: Copy + Default> Pipeline<T> {
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
+    }
+
+    /// No word is on its way, and none that left waited in a cycle that the next one has not passed.
+    #[inline(always)]
+    pub fn is_still(&self) -> bool {
+        self.words.is_empty() && self.waits.is_empty()
+    }
+
+    /// The first cycle in which a word may enter, as far as is known.
+    pub fn floor(&self) -> Time {
+        self.floor
     }
 
     /// Words passed, the last of which was offered and left in these cycles. It is empty.

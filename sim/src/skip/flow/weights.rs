@@ -162,6 +162,14 @@ impl Weights {
                 let mut end = last;
                 let mut over = false;
                 while n - before < open_words && !over {
+                    if self.word == 0 && !cmd.second && cmd.n == 1 && self.sums.is_empty() {
+                        let rows = ((open_words - (n - before)) / row as usize).min(self.rows as usize - 1);
+                        let done = self.rows(end, row, rows, after, net);
+                        (n, end) = (n + done * row as usize, end + (done * row as usize) as Time);
+                    }
+                    if n - before == open_words {
+                        break;
+                    }
                     let k = ((row - self.word) as usize).min(open_words - (n - before));
                     if self.word as usize + k == row as usize {
                         let Some(room) = self.sent.credit(self.ended, ROWS) else { break };
@@ -257,6 +265,29 @@ impl Weights {
         net.record.high(Which::Busy, t + 1, t + 2);
         (self.last, self.next) = ((offered, t), t + 1);
         self.word += 1;
+    }
+
+    /// Up to `rows` rows one after another, a word a cycle from `end` on, of one token: how many go on without any wait.
+    #[inline(always)]
+    fn rows(&mut self, end: Time, row: u16, rows: usize, after: &mut After, net: &mut Net) -> usize {
+        let period = Time::from(row);
+        let ended = |j: usize| end + (j as Time + 1) * period;
+        let first = ended(0) + self.tmac.latency;
+        // From row ROWS on it is the rows before that must have left.
+        if rows < 2 || first < self.sum_next || (ROWS as Time) * period <= self.tmac.latency {
+            return 0;
+        }
+        let room = |j: usize| self.sent.credit(self.ended + j, ROWS).is_some_and(|from| from <= ended(j));
+        if !(0..rows.min(ROWS)).all(room) {
+            return 0;
+        }
+        let rows = after.rope.sums(first, period, rows, &mut after.headq, net);
+        if rows > 0 {
+            (0..rows).for_each(|j| self.sent.push(first + j as Time * period));
+            self.sum_next = first + (rows as Time - 1) * period + 1;
+            (self.rows, self.ended) = (self.rows - rows as u32, self.ended + rows);
+        }
+        rows
     }
 
     /// A row's last word was taken in cycle `t`; whether it was the phase's last row.
