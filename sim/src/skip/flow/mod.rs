@@ -242,7 +242,7 @@ impl<'a> Flow<'a> {
                 process::AUX => aux(&mut self.read.aux, &mut self.kvread, net, outside),
                 process::WRITE => self.write.advance(&p.memory, net),
                 process::XLOAD => self.xload.advance(net),
-                process::NORM => self.after.norm.advance(net),
+                process::NORM => self.after.norm.advance(&mut self.weights, net),
                 process::ROPE => self.after.rope.advance(&mut self.after.headq, net),
                 process::HEADQ => self.after.headq.advance(net),
                 process::KVWRITE => self.kvwrite.advance(net, outside),

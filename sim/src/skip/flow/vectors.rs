@@ -3,6 +3,7 @@
 use super::{
     link::{History, Ring, Runs, Time, fifo_latency},
     net::{Net, process},
+    weights::Weights,
 };
 use crate::skip::{
     block::{norm, resid, xload, xstore},
@@ -130,9 +131,9 @@ impl Norm {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, net: &mut Net) {
+    pub fn advance(&mut self, array: &mut Weights, net: &mut Net) {
         loop {
-            let mut moved = self.codes_leave(net);
+            let mut moved = self.codes_leave(array, net);
             moved |= self.scale_leaves(net);
             if let Some((from, cmd)) = net.norm_cmd.head() {
                 moved |= self.take_gains(net, from, cmd);
@@ -229,12 +230,16 @@ impl Norm {
         moved
     }
 
-    fn codes_leave(&mut self, net: &mut Net) -> bool {
+    fn codes_leave(&mut self, array: &mut Weights, net: &mut Net) -> bool {
         let mut moved = false;
-        while net.act.room()
-            && let Some(from) = self.codes.pop()
-        {
-            let t = net.act.offer(from, (), &mut net.wake);
+        while let Some(from) = self.codes.front() {
+            // Most often the array takes it at once.
+            let t = match array.act(from, net) {
+                Some(t) => t,
+                None if net.act.room() => net.act.offer(from, (), &mut net.wake),
+                None => break,
+            };
+            self.codes.pop();
             self.sent.push(t);
             self.count(t);
             moved = true;

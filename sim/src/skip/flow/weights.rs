@@ -334,7 +334,7 @@ impl Weights {
         }
         if let Phase::Acts(command, cmd) = self.phase {
             let i = cmd.second as usize;
-            if self.acts == u32::from(cmd.n) * self.tmac.acts[i] {
+            if self.acts == self.need(cmd) {
                 let start = (command + 1).max(self.act_next);
                 net.record.high(Which::Activations, command + 2, start + 1);
                 self.phase = Phase::Run(cmd);
@@ -343,6 +343,29 @@ impl Weights {
             }
         }
         moved
+    }
+
+    /// An activation is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    pub fn act(&mut self, valid: Time, net: &mut Net) -> Option<Time> {
+        if matches!(self.phase, Phase::Run(_)) || !net.act.is_empty() {
+            return None;
+        }
+        let t = valid.max(net.act.open());
+        let at = (t + 1).max(self.act_next).max(net.act.after());
+        net.act.pass_one(t, at);
+        (self.acts, self.act_next) = (self.acts + 1, at + 1);
+        if let Phase::Acts(_, cmd) = self.phase
+            && self.acts == self.need(cmd)
+        {
+            net.wake |= process::WEIGHTS;
+        }
+        Some(t)
+    }
+
+    /// Activations that a command waits for.
+    fn need(&self, cmd: Command) -> u32 {
+        u32::from(cmd.n) * self.tmac.acts[cmd.second as usize]
     }
 
     /// Super-words become array words.
