@@ -18,7 +18,8 @@ pub struct Proof {
 }
 
 /// Checks the properties of `testbench/formal/<top>.sv` on `design`; `None`, said aloud, when a tool is missing.
-/// Modules inside get `testbench/formal/inside/<module>.sv` where that exists. `macros` are defined while reading.
+/// Modules inside get `testbench/formal/inside/<module>.sv` where that exists; modules of `testbench/formal/lib/` that the properties
+/// name are read too. `macros` are defined while reading.
 pub fn prove_with(design: &Design, steps: usize, macros: &[&str]) -> Result<Option<Proof>> {
     let what = format!("the proof of {}", design.top);
     let (Some(yosys), Some(smtbmc), Some(_)) = (tools::yosys(), tools::smtbmc(), tools::z3()) else {
@@ -57,6 +58,14 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
     let dir = tools::build_dir().join("formal").join(format!("{}-{}-{:?}", design.top, std::process::id(), std::thread::current().id()));
     fs::create_dir_all(&dir)?;
     let mut names = Vec::new();
+    for entry in fs::read_dir(folder.join("lib"))? {
+        let path = entry?.path();
+        let (Some(stem), Some(name)) = (path.file_stem(), path.file_name()) else { continue };
+        if properties.contains(&*stem.to_string_lossy()) {
+            fs::copy(&path, dir.join(name))?;
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
     for (name, text) in &design.sources {
         let mut text = text.clone();
         let inserted = match *name == format!("{}.sv", design.top) {
@@ -68,7 +77,7 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
             text.insert_str(end, &inserted);
         }
         fs::write(dir.join(name), text)?;
-        names.push(name.as_str());
+        names.push(name.clone());
     }
     let set: String = design.params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
     let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", design.top) };
