@@ -1,7 +1,7 @@
 // Properties of xload, put before its endmodule by testbench/src/harness/formal.rs: progress, for peers that answer within m cycles.
 // A peer is late in a cycle in which xload waits for it: an offered group is not taken by xn's reader, or xr's; the next super-word of a
 // command's vectors does not come.
-// Assumed: a command has at least one token; no peer is late for more than m cycles on end while nothing moves.
+// Assumed: a command has 1..2**TW tokens; no peer is late for more than m cycles on end while nothing moves.
 // Held: while a command is here or a group is offered, something moves every m + F_BOUND cycles. Super-words are taken only for a command; both
 // readers get every group, and one is at most two groups ahead of the other. What waits stands.
   localparam int F_BOUND = `F_BOUND;  // spec/src/block/xload.rs, progress_bound(0)
@@ -54,7 +54,7 @@
 
   always_comb begin
     if (!f_started) assume (rst);
-    if (run) assume (n != '0);  // what the skid hands on is what came in: its own proof
+    if (run) assume (n != '0 && 32'(n) <= 2 ** TW);  // what the skid hands on is what came in: its own proof
     if (f_started) begin
       assert (f_cmd_held <= 2'd2 && f_in_held <= 2'd2 && f_xn_held <= 2'd2 && f_xr_held <= 2'd2);
       assert (f_ahead == 4'(f_xr_held) - 4'(f_xn_held));
@@ -62,7 +62,7 @@
       assert (32'(group_q) < GROUPS && 32'(sub_q) < SUBS);
       if (f_same) assert (f_took ? f_at > f_before : f_at == f_before);
 `ifndef F_BOUND_ONLY
-      if (f_asked == '0) assert (f_own <= 4'd0 + 4'(run));
+      if (f_asked == '0) assert (f_own == 4'd0);
 `endif
     end
   end
