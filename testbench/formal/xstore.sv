@@ -4,7 +4,7 @@
 // Assumed: a command has 1..2**TW tokens; no peer is late for more than m cycles on end while nothing moves.
 // Held: while a command is here or something is offered, something moves every m + F_BOUND cycles. A command sends one segment a vector, not
 // before the vector's turn; every group brings it nearer to its end. What waits stands.
-  localparam int F_BOUND = `F_BOUND;  // spec/src/block/xstore.rs, progress_bound(0)
+  localparam int F_BOUND = `F_BOUND;  // spec/src/block/xload.rs, progress_bound(0)
   (* hierconn *) wire [1:0] \u_cmd.count_q ;
   (* hierconn *) wire [1:0] \u_y.count_q ;
   logic [1:0] f_cmd_held, f_y_held;
@@ -64,7 +64,7 @@
       assert (32'(group_q) < GROUPS && 32'(sub_q) < SUBS && (tok_q != n || group_q == '0) && (group_q != '0 || sub_q == '0));
       // No segment before its vector's turn, and only a segment that waits keeps the one of a vector that has gone on.
       assert (seg_q <= tok_q + (TW + 1)'(1) && (wseg_valid || seg_q >= tok_q));
-      assert (!done || wd_valid || wseg_valid);
+      if (done) assert (seg_q == n && tok_q == n && (wd_valid || wseg_valid));
       // Two groups wait only for a word to be taken, or for their command.
       if (run && tok_q != n && !wd_valid && f_y_held == 2'd2) assert (tok_q == '0 && seg_q == '0 && group_q == '0);
       // The place of the next group: every group moves it on.

@@ -50,6 +50,14 @@ pub fn prove(design: &Design, steps: usize) -> Result<Option<Proof>> {
     prove_with(design, steps, &[])
 }
 
+/// `design` with `testbench/formal/stub/<module>.sv` in place of the module.
+pub fn with_stub(mut design: Design, module: &str) -> Result<Design> {
+    let name = format!("{module}.sv");
+    let (_, text) = design.sources.iter_mut().find(|(n, _)| *n == name).with_context(|| format!("{} has no {module}", design.top))?;
+    *text = fs::read_to_string(tools::workspace().join("testbench/formal/stub").join(name))?;
+    Ok(design)
+}
+
 /// Writes the module with its properties and makes `f.smt2` of it, in a folder of this call alone.
 fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> {
     let folder = tools::workspace().join("testbench/formal");
