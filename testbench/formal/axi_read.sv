@@ -7,20 +7,20 @@
   localparam int F_BOUND = `F_BOUND;  // spec/src/block/axi.rs, join_bound(0)
   // The last port's beat of a super-word is a movement: from then on the word is offered.
   logic f_w_whole, f_a_whole;
-  localparam int SEG = 0, DATA = 1, SINK = 2, PEERS = 3;
-  logic [PEERS-1:0] f_w_asked, f_w_answer, f_a_asked, f_a_answer;
-  assign f_w_asked[SEG]   = ws_valid && wq_ready;
-  assign f_w_answer[SEG]  = &pw_seg_ready;
-  assign f_w_asked[DATA]  = wq_valid && !f_w_whole;
-  assign f_w_answer[DATA] = &pw_valid;
-  assign f_w_asked[SINK]  = w_valid;
-  assign f_w_answer[SINK] = w_ready;
-  assign f_a_asked[SEG]   = xs_valid && aq_ready;
-  assign f_a_answer[SEG]  = &px_seg_ready;
-  assign f_a_asked[DATA]  = aq_valid && !f_a_whole;
-  assign f_a_answer[DATA] = &px_valid;
-  assign f_a_asked[SINK]  = a_valid;
-  assign f_a_answer[SINK] = a_ready;
+  localparam int F_SEG = 0, F_DATA = 1, F_SINK = 2, F_PEERS = 3;
+  logic [F_PEERS-1:0] f_w_asked, f_w_answer, f_a_asked, f_a_answer;
+  assign f_w_asked[F_SEG]   = ws_valid && wq_ready;
+  assign f_w_answer[F_SEG]  = &pw_seg_ready;
+  assign f_w_asked[F_DATA]  = wq_valid && !f_w_whole;
+  assign f_w_answer[F_DATA] = &pw_valid;
+  assign f_w_asked[F_SINK]  = w_valid;
+  assign f_w_answer[F_SINK] = w_ready;
+  assign f_a_asked[F_SEG]   = xs_valid && aq_ready;
+  assign f_a_answer[F_SEG]  = &px_seg_ready;
+  assign f_a_asked[F_DATA]  = aq_valid && !f_a_whole;
+  assign f_a_answer[F_DATA] = &px_valid;
+  assign f_a_asked[F_SINK]  = a_valid;
+  assign f_a_answer[F_SINK] = a_ready;
   logic f_w_moved, f_a_moved;
   logic [3:0] f_w_own, f_a_own;
   always_ff @(posedge clk) begin
@@ -30,7 +30,7 @@
   assign f_w_moved = (wseg_valid && wseg_ready) || (ws_valid && ws_ready) || w_move || (wq_valid && !f_w_whole && (&pw_valid));
   assign f_a_moved = (dseg_valid && dseg_ready) || (kseg_valid && kseg_ready) || (xs_valid && ds_ready) || a_move || (aq_valid && !f_a_whole && (&px_valid));
   f_patience #(
-      .PEERS(PEERS),
+      .PEERS(F_PEERS),
       .BOUND(F_BOUND)
   ) u_w_patience (
       .clk,
@@ -41,7 +41,7 @@
       .own   (f_w_own)
   );
   f_patience #(
-      .PEERS(PEERS),
+      .PEERS(F_PEERS),
       .BOUND(F_BOUND)
   ) u_a_patience (
       .clk,

@@ -7,20 +7,20 @@
   localparam int F_BOUND = `F_BOUND;  // spec/src/block/axi.rs, join_bound(0)
   logic f_wants;
   assign f_wants = as_valid || bs_valid;
-  localparam int SEG = 0, DATA = 1, CLIENT = 2, PEERS = 3;
-  logic [PEERS-1:0] f_asked, f_answer;
-  assign f_asked[SEG]     = f_wants && (!busy_q || ends);
-  assign f_answer[SEG]    = &p_seg_ready;
-  assign f_asked[DATA]    = d_valid;
-  assign f_answer[DATA]   = &p_d_ready;
-  assign f_asked[CLIENT]  = busy_q && !d_valid;
-  assign f_answer[CLIENT] = sel_q ? bd_valid : ad_valid;
+  localparam int F_SEG = 0, F_DATA = 1, F_CLIENT = 2, F_PEERS = 3;
+  logic [F_PEERS-1:0] f_asked, f_answer;
+  assign f_asked[F_SEG]     = f_wants && (!busy_q || ends);
+  assign f_answer[F_SEG]    = &p_seg_ready;
+  assign f_asked[F_DATA]    = d_valid;
+  assign f_answer[F_DATA]   = &p_d_ready;
+  assign f_asked[F_CLIENT]  = busy_q && !d_valid;
+  assign f_answer[F_CLIENT] = sel_q ? bd_valid : ad_valid;
   logic f_moved;
   logic [3:0] f_own;
   assign f_moved = grant || move || (aseg_valid && aseg_ready) || (bseg_valid && bseg_ready) || (ad_valid && ad_ready)
       || (bd_valid && bd_ready);
   f_patience #(
-      .PEERS(PEERS),
+      .PEERS(F_PEERS),
       .BOUND(F_BOUND)
   ) u_patience (
       .clk,

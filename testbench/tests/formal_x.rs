@@ -1,7 +1,7 @@
 //! SMT proofs of `xload` and `xstore`: they move within the contract's bound for peers that answer within any number of cycles, and every
 //! group counts; the bound is tight, and the proofs find planted faults.
 
-use tritforge_spec::block::{Contract, xload, xload::Params, xstore};
+use tritforge_spec::block::{xload::Params, xstore};
 use tritforge_testbench::harness::{
     Design,
     formal::{Proof, base_case, prove_with},
@@ -36,7 +36,7 @@ fn both_move_within_their_bound_and_every_group_counts() {
 #[test]
 fn a_bound_of_one_cycle_less_does_not_hold() {
     let wait = 1;
-    assert_eq!(xload::Params::progress_bound(wait), wait + Params::progress_bound(0));
+    assert_eq!(Params::progress_bound(wait), wait + Params::progress_bound(0));
     for design in designs(&shapes()[1]) {
         let macros = [&*bound(1), "F_WAIT=1", "F_BOUND_ONLY"];
         assert_ne!(base_case(&design, 8, &macros).unwrap(), Some(true), "{}", design.label());

@@ -81,6 +81,10 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
             false => fs::read_to_string(folder.join("inside").join(name)).ok(),
         };
         if let Some(inserted) = inserted {
+            // yosys takes the last of two constants of one name, and the module would be another one.
+            for name in constants(&inserted) {
+                ensure!(!constants(&text).contains(&name), "{name} is a constant of the module and of its properties");
+            }
             let end = text.rfind("endmodule").with_context(|| format!("{name} has no endmodule"))?;
             text.insert_str(end, &inserted);
         }
@@ -100,6 +104,12 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
     let output = Command::new(&yosys.path).current_dir(&dir).args(["-q", "-p", &script]).output()?;
     ensure!(output.status.success(), "yosys: {script}\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(dir)
+}
+
+/// Names of the local constants of a module.
+fn constants(text: &str) -> Vec<&str> {
+    let statements = text.split("localparam").skip(1).filter_map(|s| s.split_once(';')?.0.rsplit_once('='));
+    statements.flat_map(|(s, _)| s.split('=').filter_map(|left| left.split_whitespace().last())).collect()
 }
 
 fn check(smtbmc: &Tool, dir: &PathBuf, steps: usize, induction: bool) -> Result<bool> {
