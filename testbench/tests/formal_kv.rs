@@ -72,7 +72,7 @@ fn bounds_of_one_cycle_less_do_not_hold() {
     assert_ne!(holds(&ROUTE, 6, 1, &[&route_bound, "F_BOUND_ONLY"], None), Some(true));
     let read = kvread::Params { kv: shape(1, 1, 1, 1) };
     let read_bound = bound(kvread::Params::progress_bound(0) - 1);
-    assert_ne!(holds(&read, 13, 0, &[&read_bound, "F_BOUND_ONLY", "F_EAGER"], None), Some(true));
+    assert_ne!(holds(&read, 11, 0, &[&read_bound, "F_BOUND_ONLY", "F_EAGER"], None), Some(true));
     let write_bound = bound(kvwrite::Params::progress_bound(0) - 1);
     assert_ne!(holds(&narrow(1, 1), 25, 0, &[&write_bound, "F_BOUND_ONLY", "F_EAGER"], None), Some(true));
 }
@@ -88,12 +88,12 @@ fn the_proofs_find_planted_faults() {
     let read = kvread::Params { kv: shape(1, 1, 1, 1) };
     let found = |from, to| {
         let limit = bound(kvread::Params::progress_bound(0));
-        holds(&read, 13, 0, &[&limit, "F_EAGER"], Some((from, to))) != Some(true)
+        holds(&read, 10, 0, &[&limit, "F_EAGER"], Some((from, to))) != Some(true)
     };
     // The values of a partial block are never asked for.
     assert!(found("seg_d = seg_partial ? SECOND : seg_last_t ? IDLE : PAGE", "seg_d = seg_last_t ? IDLE : PAGE"));
-    // The pass buffer is never complete.
-    assert!(found("missing_q == '0 && !w1_q && !w2_q", "missing_q == '0 && w1_q && !w2_q"));
+    // The words of the pass are taken only when none is missing.
+    assert!(found("p_take   = active_q && missing_q != '0", "p_take   = active_q && missing_q == '0"));
     // A word of the pass is taken before the command that it belongs to.
     assert!(found("p_take   = active_q && missing_q != '0", "p_take   = missing_q != '0"));
 
