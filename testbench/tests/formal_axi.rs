@@ -1,10 +1,10 @@
 //! SMT proofs of the AXI masters of one port: handshake rules, bursts inside 4 KiB, reserved space, progress; and the proofs find
 //! planted faults.
 
-use tritforge_spec::block::{Contract, axi, axi_read_port, axi_write_port};
+use tritforge_spec::block::{Contract, axi, axi_read, axi_read_port, axi_write, axi_write_port};
 use tritforge_testbench::harness::{
     Design,
-    formal::{Proof, base_case, prove_with},
+    formal::{Proof, base_case, prove_with, with_stub},
 };
 
 const PROVEN: Proof = Proof { base: true, induction: true };
@@ -65,10 +65,14 @@ fn a_bound_of_one_cycle_less_does_not_hold() {
     assert_ne!(base_case(&Design::of(&write(32, 2)).unwrap(), 12, &macros).unwrap(), Some(true));
 }
 
+fn is_found_within<P: Contract>(steps: usize, params: &P, macros: &[&str], from: &str, to: &str) -> bool {
+    let design = Design::of(params).unwrap().with_fault(from, to).unwrap();
+    base_case(&design, steps, macros).unwrap() != Some(true)
+}
+
 /// The fault shows within a burst or two after the reset.
 fn is_found<P: Contract>(params: &P, macros: &[&str], from: &str, to: &str) -> bool {
-    let design = Design::of(params).unwrap().with_fault(from, to).unwrap();
-    base_case(&design, 11, macros).unwrap() != Some(true)
+    is_found_within(11, params, macros, from, to)
 }
 
 #[test]
@@ -77,9 +81,55 @@ fn the_proofs_find_planted_faults() {
     assert!(is_found(&read(32, 4), &[], "WC'(w_space_q) >= WC'(w_beats)", "WC'(w_space_q) + WC'(1) >= WC'(w_beats)"));
     // AR is overwritten while it waits.
     assert!(is_found(&read(32, 4), &[], "(!ar_valid_q || m_arready) && !stop_q", "!stop_q"));
-    // A burst that fits exactly is never issued.
+    // A full FIFO of weights keeps auxiliary bursts back.
     let [on, wait, bound] = &progress(1, 0);
+    assert!(is_found_within(
+        14,
+        &read(32, 2),
+        &[on, wait, bound],
+        "assign xb_ready = slot && x_fits",
+        "assign xb_ready = slot && x_fits && w_fits"
+    ));
+    // A burst that fits exactly is never issued.
     assert!(is_found(&read(32, 2), &[on, wait, bound], "XC'(x_space_q) >= XC'(x_beats)", "XC'(x_space_q) > XC'(x_beats)"));
     // A burst is announced with a beat missing.
     assert!(is_found(&write(32, 4), &[], "DC'(fill_q) >= DC'(b_beats)", "DC'(fill_q) + DC'(1) >= DC'(b_beats)"));
+}
+
+/// Two ports that answer with anything at any time.
+fn joined(reads: bool) -> Design {
+    if reads {
+        with_stub(Design::of(&axi_read::Params { ports: 2, port: read(32, 2) }).unwrap(), "axi_read_port").unwrap()
+    } else {
+        with_stub(Design::of(&axi_write::Params { ports: 2, port: write(32, 2) }).unwrap(), "axi_write_port").unwrap()
+    }
+}
+
+#[test]
+fn the_joins_of_the_ports_move_within_their_bound_whatever_time_ports_clients_and_sinks_take() {
+    for reads in [true, false] {
+        let Some(proof) = prove_with(&joined(reads), 2, &[&format!("F_BOUND={}", axi::join_bound(0))]).unwrap() else { return };
+        assert_eq!(proof, PROVEN, "reads: {reads}");
+        let wait = 1;
+        assert_eq!(axi::join_bound(wait), wait + axi::join_bound(0));
+        let short = format!("F_BOUND={}", axi::join_bound(0) - 1);
+        let shorter = base_case(&joined(reads), 6, &[&short, &format!("F_WAIT={wait}"), "F_BOUND_ONLY"]).unwrap();
+        assert_ne!(shorter, Some(true), "reads: {reads}");
+    }
+}
+
+#[test]
+fn the_proofs_of_the_joins_find_planted_faults() {
+    let found = |reads, from, to| {
+        let design = joined(reads).with_fault(from, to).unwrap();
+        base_case(&design, 6, &[&format!("F_BOUND={}", axi::join_bound(0)), "F_WAIT=1"]).unwrap() != Some(true)
+    };
+    // A segment of kvread is taken and lost beside one of ctrl.
+    assert!(found(true, "ks_ready = ds_ready && !ds_valid", "ks_ready = ds_ready"));
+    // Weights leave only while auxiliary words may.
+    assert!(found(true, "w_move  = w_valid && w_ready", "w_move  = w_valid && w_ready && a_ready"));
+    // A segment of no words waits for its data.
+    assert!(found(false, "busy_q <= grant && (seg_beats != 16'd0)", "busy_q <= grant"));
+    // The words of client a stay where they are.
+    assert!(found(false, "ar       = busy_q && !sel_q", "ar       = busy_q && sel_q"));
 }

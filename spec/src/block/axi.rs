@@ -25,10 +25,16 @@ pub const OKAY: u8 = 0;
 pub const SLVERR: u8 = 2;
 
 /// A port with work moves something at least once in this many cycles (a segment, a burst's address, a beat in or out, a response), when
-/// no peer is late for more than `wait` cycles on end and `stop` is low: the wait, the movement, a segment from skid to burst register to
+/// no peer is late for more than `wait` cycles on end and `stop` is low (to read: each class of its own, whatever the other's sink does): the wait, the movement, a segment from skid to burst register to
 /// address register. Proven for a `wait` of 1 and 3 (docs/formal.md).
 pub const fn progress_bound(wait: u64) -> u64 {
     wait + 1 + 3
+}
+
+/// `axi_read` (each class of its own) and `axi_write` with a segment move something at least once in this many cycles, when no port, client
+/// or sink is late for more than `wait` cycles on end. Proven for any `wait` (docs/formal.md).
+pub const fn join_bound(wait: u64) -> u64 {
+    wait + 1
 }
 
 /// AxSIZE of a beat of `port_bits` bits.

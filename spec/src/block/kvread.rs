@@ -26,6 +26,15 @@ pub struct Params {
     pub kv: KvShape,
 }
 
+impl Params {
+    /// While a command is here or a word stands at `kv`, something moves at least once in this many cycles, when no peer lets `kvread` wait
+    /// for more than `wait` cycles on end: the wait, and the longest way inside, that of a pass's last scale. Proven for any `wait`
+    /// (docs/formal.md).
+    pub const fn progress_bound(wait: u64) -> u64 {
+        wait + PASS_LATENCY
+    }
+}
+
 impl From<&Hw> for Params {
     fn from(hw: &Hw) -> Self {
         Self { kv: hw.kv() }

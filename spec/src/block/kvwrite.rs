@@ -41,6 +41,15 @@ pub struct Params {
     pub kv: KvShape,
 }
 
+impl Params {
+    /// While a command is here, something moves at least once in this many cycles, when no peer lets `kvwrite` wait for more than `wait`
+    /// cycles on end: the wait, the movement, and what `kvwrite` itself takes after a pass's last word or segment: the pass's end, the next
+    /// command, and the two beats that already stand in its skid. Proven for any `wait` (docs/formal.md).
+    pub const fn progress_bound(wait: u64) -> u64 {
+        wait + 1 + 4
+    }
+}
+
 impl From<&Hw> for Params {
     fn from(hw: &Hw) -> Self {
         Self { kv: hw.kv() }

@@ -16,6 +16,14 @@ pub struct Params {
     pub width: usize,
 }
 
+impl Params {
+    /// While it holds a word, one moves at least once in this many cycles, when no sink lets its word wait for more than `wait` cycles.
+    /// Proven for any `wait` (docs/formal.md).
+    pub const fn progress_bound(wait: u64) -> u64 {
+        wait + 1
+    }
+}
+
 impl From<&Hw> for Params {
     fn from(hw: &Hw) -> Self {
         Self { width: hw.word_bits() }

@@ -21,6 +21,12 @@ pub struct Params {
 }
 
 impl Params {
+    /// With a command or a group offered, something moves at least once in this many cycles, when no peer lets the block wait for more than
+    /// `wait` cycles on end: the wait, the movement, and a word from the skid to the outputs. Proven for any `wait` (docs/formal.md).
+    pub const fn progress_bound(wait: u64) -> u64 {
+        wait + 1 + 1
+    }
+
     /// Groups of a vector.
     pub fn groups(&self) -> usize {
         self.dim / self.vec

@@ -18,7 +18,8 @@ pub struct Proof {
 }
 
 /// Checks the properties of `testbench/formal/<top>.sv` on `design`; `None`, said aloud, when a tool is missing.
-/// Modules inside get `testbench/formal/inside/<module>.sv` where that exists. `macros` are defined while reading.
+/// Modules inside get `testbench/formal/inside/<module>.sv` where that exists; modules of `testbench/formal/lib/` that the properties
+/// name are read too. `macros` are defined while reading.
 pub fn prove_with(design: &Design, steps: usize, macros: &[&str]) -> Result<Option<Proof>> {
     let what = format!("the proof of {}", design.top);
     let (Some(yosys), Some(smtbmc), Some(_)) = (tools::yosys(), tools::smtbmc(), tools::z3()) else {
@@ -49,6 +50,14 @@ pub fn prove(design: &Design, steps: usize) -> Result<Option<Proof>> {
     prove_with(design, steps, &[])
 }
 
+/// `design` with `testbench/formal/stub/<module>.sv` in place of the module.
+pub fn with_stub(mut design: Design, module: &str) -> Result<Design> {
+    let name = format!("{module}.sv");
+    let (_, text) = design.sources.iter_mut().find(|(n, _)| *n == name).with_context(|| format!("{} has no {module}", design.top))?;
+    *text = fs::read_to_string(tools::workspace().join("testbench/formal/stub").join(name))?;
+    Ok(design)
+}
+
 /// Writes the module with its properties and makes `f.smt2` of it, in a folder of this call alone.
 fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> {
     let folder = tools::workspace().join("testbench/formal");
@@ -57,6 +66,14 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
     let dir = tools::build_dir().join("formal").join(format!("{}-{}-{:?}", design.top, std::process::id(), std::thread::current().id()));
     fs::create_dir_all(&dir)?;
     let mut names = Vec::new();
+    for entry in fs::read_dir(folder.join("lib"))? {
+        let path = entry?.path();
+        let (Some(stem), Some(name)) = (path.file_stem(), path.file_name()) else { continue };
+        if properties.contains(&*stem.to_string_lossy()) {
+            fs::copy(&path, dir.join(name))?;
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
     for (name, text) in &design.sources {
         let mut text = text.clone();
         let inserted = match *name == format!("{}.sv", design.top) {
@@ -64,11 +81,15 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
             false => fs::read_to_string(folder.join("inside").join(name)).ok(),
         };
         if let Some(inserted) = inserted {
+            // yosys takes the last of two constants of one name, and the module would be another one.
+            for name in constants(&inserted) {
+                ensure!(!constants(&text).contains(&name), "{name} is a constant of the module and of its properties");
+            }
             let end = text.rfind("endmodule").with_context(|| format!("{name} has no endmodule"))?;
             text.insert_str(end, &inserted);
         }
         fs::write(dir.join(name), text)?;
-        names.push(name.as_str());
+        names.push(name.clone());
     }
     let set: String = design.params.iter().map(|(n, v)| format!(" -set {n} {v}")).collect();
     let chparam = if set.is_empty() { String::new() } else { format!("chparam{set} {}; ", design.top) };
@@ -83,6 +104,12 @@ fn translate(design: &Design, yosys: &Tool, macros: &[&str]) -> Result<PathBuf> 
     let output = Command::new(&yosys.path).current_dir(&dir).args(["-q", "-p", &script]).output()?;
     ensure!(output.status.success(), "yosys: {script}\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(dir)
+}
+
+/// Names of the local constants of a module.
+fn constants(text: &str) -> Vec<&str> {
+    let statements = text.split("localparam").skip(1).filter_map(|s| s.split_once(';')?.0.rsplit_once('='));
+    statements.flat_map(|(s, _)| s.split('=').filter_map(|left| left.split_whitespace().last())).collect()
 }
 
 fn check(smtbmc: &Tool, dir: &PathBuf, steps: usize, induction: bool) -> Result<bool> {
