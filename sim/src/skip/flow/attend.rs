@@ -81,14 +81,86 @@ impl Attn {
         {
             let at = from.max(self.q_next);
             net.q.take(at, &mut net.wake);
-            (self.q_next, moved) = (at + 1, true);
-            self.vectors -= last as u32;
-            if self.vectors == 0 {
-                (self.fill, self.run) = (false, true);
-                self.next = self.next.max(at + 1);
-            }
+            self.took_query(at, last);
+            moved = true;
         }
         moved
+    }
+
+    /// A beat of a query was taken in cycle `at`.
+    #[inline(always)]
+    fn took_query(&mut self, at: Time, last: bool) {
+        self.q_next = at + 1;
+        self.vectors -= last as u32;
+        if self.vectors == 0 {
+            (self.fill, self.run) = (false, true);
+            self.next = self.next.max(at + 1);
+        }
+    }
+
+    /// A beat of a query is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    pub fn query(&mut self, valid: Time, last: bool, net: &mut Net) -> Option<Time> {
+        if !self.fill || !net.q.is_empty() {
+            return None;
+        }
+        let t = valid.max(net.q.open());
+        let at = (t + 1).max(self.q_next).max(net.q.after());
+        net.q.pass_one(t, at);
+        self.took_query(at, last);
+        if self.run {
+            net.wake |= process::ATTN;
+        }
+        Some(t)
+    }
+
+    /// `n` words of the block's scales or K, or of one vector of V, are offered from `first` on, one a cycle: whether they are taken so, without any
+    /// wait. `left`: words left of the first one's vector, of `words`; `head_end`: the last of them ends its head.
+    pub fn words(&mut self, first: Time, n: usize, kind: u8, (left, words): (u32, u32), head_end: bool, net: &mut Net) -> bool {
+        if !self.run || !net.kv.is_empty() || net.kv.open() > first || self.next.max(net.kv.after()) > first + 1 {
+            return false;
+        }
+        let word = KvWord { kind, ..KvWord::default() };
+        if kind > KIND_K && self.open(first + 1, word, net) != Some(first + 1) {
+            return false;
+        }
+        let last = first + n as Time - 1;
+        if n == 1 {
+            net.kv.pass_one(first, first + 1);
+        } else {
+            net.kv.pass_run(n, first, (last + 1, [last + 1, last + 2]));
+        }
+        self.next = last + 2;
+        if kind < KIND_K {
+            return true;
+        }
+        net.record.high(Which::Attn, first + 2, last + 3);
+        let mut end = left as usize;
+        while end <= n {
+            let at = first + end as Time;
+            self.end_vector(at, KvWord { kind, vector_end: true, head_end: head_end && end == n }, net);
+            self.leave(net);
+            end += words as usize;
+        }
+        true
+    }
+
+    /// A vector's last word was taken in cycle `at`.
+    #[inline(always)]
+    fn end_vector(&mut self, at: Time, word: KvWord, net: &mut Net) {
+        if word.kind == KIND_K {
+            self.scores.push((at + self.p.score_stage + self.latency, word.head_end));
+            return;
+        }
+        net.p.take(at, &mut net.wake);
+        if word.head_end {
+            let first = at + PRODUCT_STAGE as Time + 1 + (self.p.kv_words != 1) as Time;
+            self.leave = Some((self.p.beats, first));
+            self.heads -= 1;
+            self.run = self.heads > 0;
+            // Accumulators go on when the process gets its turn.
+            net.wake |= process::ATTN;
+        }
     }
 
     /// Scores and accumulators leave.
@@ -155,20 +227,8 @@ impl Attn {
             return;
         }
         net.record.high(Which::Attn, at + 1, at + 2);
-        if word.kind == KIND_K {
-            if word.vector_end {
-                self.scores.push((at + self.p.score_stage + self.latency, word.head_end));
-            }
-            return;
-        }
         if word.vector_end {
-            net.p.take(at, &mut net.wake);
-        }
-        if word.head_end {
-            let first = at + PRODUCT_STAGE as Time + 1 + (self.p.kv_words != 1) as Time;
-            self.leave = Some((self.p.beats, first));
-            self.heads -= 1;
-            self.run = self.heads > 0;
+            self.end_vector(at, word, net);
         }
     }
 
@@ -184,8 +244,6 @@ impl Attn {
         self.took(at, word, net);
         if word.vector_end {
             self.leave(net);
-            // Accumulators go on when the process gets its turn.
-            net.wake |= if word.head_end { process::ATTN } else { 0 };
         }
         Some(t)
     }

@@ -1,6 +1,7 @@
 //! Heads of q, k and v: `rope` pairs and rotates sums, `headq` makes codes and scales of them.
 
 use super::{
+    attend::Attn,
     link::{Pipeline, Time},
     net::{Net, process},
 };
@@ -25,11 +26,11 @@ impl Rope {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, after: &mut HeadQ, net: &mut Net) {
+    pub fn advance(&mut self, after: &mut HeadQ, attn: &mut Attn, net: &mut Net) {
         loop {
             let mut moved = false;
             if !net.pair.room() {
-                after.advance(net);
+                after.advance(attn, net);
             }
             while net.pair.room()
                 && let Some((from, ())) = self.pairs.head()
@@ -185,9 +186,9 @@ impl HeadQ {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, net: &mut Net) {
+    pub fn advance(&mut self, attn: &mut Attn, net: &mut Net) {
         loop {
-            let mut moved = self.leave(net);
+            let mut moved = self.leave(attn, net);
             if self.n.is_none()
                 && let Some((from, cmd)) = net.headq_cmd.head()
             {
@@ -207,14 +208,16 @@ impl HeadQ {
         }
     }
 
-    fn leave(&mut self, net: &mut Net) -> bool {
+    fn leave(&mut self, attn: &mut Attn, net: &mut Net) -> bool {
         let mut moved = false;
         while let Some((from, beat)) = self.beats.head() {
             let t = if beat.q {
-                if !net.q.room() {
-                    break;
+                // Most often the engine takes it at once.
+                match attn.query(from, beat.last, net) {
+                    Some(t) => t,
+                    None if net.q.room() => net.q.offer(from, beat.last, &mut net.wake),
+                    None => break,
                 }
-                net.q.offer(from, beat.last, &mut net.wake)
             } else {
                 if !net.head_kv.room() {
                     break;

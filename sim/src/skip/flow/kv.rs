@@ -335,6 +335,19 @@ impl KvRead {
                 (arrival, run) = side.arrival_of(first + n);
             }
             let a = arrival.max(a_next).max(a_free);
+            let many = run.min(words - n).min(if self.part == KIND_V { self.word as usize } else { usize::MAX });
+            if many > 1 && !logged && self.put_many(a, u_next.max(u_free), many, net) {
+                let k = many as Time;
+                (a_free, u_free) = (a + k, a + k + 1);
+                (a_next, a_free2, u_next, u_free2) = (a + k, a + k + 1, a + k + 1, a + k + 2);
+                if a != left.0 + left.1 as Time {
+                    side.left.push_run(left.0, left.1);
+                    left = (a, 0);
+                }
+                left.1 += many;
+                (n, arrival, run) = (n + many, arrival + k, run - many);
+                continue;
+            }
             let u = (a + 1).max(u_next).max(u_free);
             let at = self.next.max(u + 1);
             (a_next, a_free, a_free2) = (a + 1, a_free2, u + 1);
@@ -362,6 +375,41 @@ impl KvRead {
         n > 0
     }
 
+    /// `n` words move to `route_a` from cycle `a` on, one a cycle, and might from `open` on to it: whether they go on so into the engine.
+    fn put_many(&mut self, a: Time, open: Time, n: usize, net: &mut Net) -> bool {
+        let issued = a + 2;
+        if open > a + 1 || self.next > issued {
+            return false;
+        }
+        let from = net.kv.open();
+        // Blocks in memory never end a head: the pass buffer's comes after them.
+        if !self.attn.words(issued + 1, n, self.part, (self.word, self.p.vector_words), false, net) {
+            return false;
+        }
+        net.record.high(Which::Kv, from, issued + 1);
+        self.next = issued + n as Time;
+        self.left -= n as u32;
+        let words = self.p.vector_words;
+        self.word = if self.part < KIND_K { words } else { (self.word + words - 1 - (n as u32 % words)) % words + 1 };
+        if self.left == 0 {
+            self.block_ended = self.end_part();
+        }
+        true
+    }
+
+    /// The block's scales, K or V end; whether the block does.
+    #[inline(always)]
+    fn end_part(&mut self) -> bool {
+        self.word = self.p.vector_words;
+        match self.part {
+            KIND_HEADER => (self.part, self.left) = (KIND_SCALES, self.p.scale_words),
+            KIND_SCALES => (self.part, self.left) = (KIND_K, self.vectors),
+            KIND_K => (self.part, self.left) = (KIND_V, self.vectors),
+            _ => self.part = KIND_HEADER,
+        }
+        self.part == KIND_HEADER
+    }
+
     /// A word is issued in cycle `at`; whether it was the block's last. `own`: the block is the pass buffer's.
     #[inline(always)]
     fn put(&mut self, at: Time, own: bool) -> bool {
@@ -376,14 +424,7 @@ impl KvRead {
         if !end {
             return false;
         }
-        self.word = words;
-        match self.part {
-            KIND_HEADER => (self.part, self.left) = (KIND_SCALES, self.p.scale_words),
-            KIND_SCALES => (self.part, self.left) = (KIND_K, self.vectors),
-            KIND_K => (self.part, self.left) = (KIND_V, self.vectors),
-            _ => self.part = KIND_HEADER,
-        }
-        self.part == KIND_HEADER
+        self.end_part()
     }
 
     fn issue(&mut self, net: &mut Net, outside: &mut Asked) -> bool {

@@ -1,9 +1,9 @@
 //! Blocks that work on vectors, a group of elements at a time: `xload`, `norm`, `resid`, `xstore`.
 
 use super::{
-    link::{History, Ring, Runs, Time, fifo_latency},
+    link::{History, Link, Ring, Runs, Time, fifo_latency},
     net::{Net, process},
-    weights::Weights,
+    weights::{After, Weights},
 };
 use crate::skip::{
     block::{norm, resid, xload, xstore},
@@ -24,17 +24,17 @@ pub struct Xload {
     sub: u32,
     next: Time,
     /// Its own two buffers at its outputs.
-    outputs: [super::link::Link<()>; 2],
+    outputs: [Link<()>; 2],
 }
 
 impl Xload {
     pub fn new(p: xload::Params) -> Self {
-        let link = || super::link::Link::new(process::XLOAD, process::XLOAD);
+        let link = || Link::new(process::XLOAD, process::XLOAD);
         Self { p, token: 0, group: 0, sub: 0, next: 0, outputs: [link(), link()] }
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, net: &mut Net) {
+    pub fn advance(&mut self, after: &mut After, net: &mut Net) {
         loop {
             let mut moved = false;
             for (own, out) in self.outputs.iter_mut().zip([&mut net.x0, &mut net.xr]) {
@@ -46,22 +46,36 @@ impl Xload {
                     moved = true;
                 }
             }
-            moved |= self.take(net);
+            moved |= self.take(after, net);
             if !moved {
                 return;
             }
         }
     }
 
-    fn take(&mut self, net: &mut Net) -> bool {
+    fn take(&mut self, after: &mut After, net: &mut Net) -> bool {
         let (Some((command, cmd)), Some((word, ()))) = (net.xload_cmd.head(), net.x.head()) else { return false };
         let [a, b] = &mut self.outputs;
         if !a.room() || !b.room() {
             return false;
         }
         let at = command.max(word).max(self.next).max(a.open()).max(b.open());
-        a.offer(at, (), &mut net.wake);
-        b.offer(at, (), &mut net.wake);
+        // Most often both consumers take it at once.
+        let [norm, resid] = [hand(a, &net.x0, at), hand(b, &net.xr, at)];
+        match norm.and_then(|(t, from)| Some((t, after.norm.x(from, net)?))) {
+            Some((t, taken)) => {
+                a.pass_one(at, t);
+                net.x0.pass_one(t, taken);
+            }
+            None => _ = a.offer(at, (), &mut net.wake),
+        }
+        match resid.and_then(|(t, from)| Some((t, after.resid.x(from, net)?))) {
+            Some((t, taken)) => {
+                b.pass_one(at, t);
+                net.xr.pass_one(t, taken);
+            }
+            None => _ = b.offer(at, (), &mut net.wake),
+        }
         self.next = at + 1;
         let vector_last = self.group + 1 == self.p.groups;
         let word_last = vector_last || self.sub + 1 == self.p.per_word;
@@ -77,6 +91,12 @@ impl Xload {
         }
         true
     }
+}
+
+/// When a word that comes into an empty buffer in cycle `at` moves on into another, empty too, and from when on it is there.
+fn hand(own: &Link<()>, out: &Link<()>, at: Time) -> Option<(Time, Time)> {
+    let t = (at + 1).max(own.after()).max(out.open());
+    (own.is_empty() && out.is_empty()).then(|| (t, (t + 1).max(out.after())))
 }
 
 /// `norm`: statistics of a vector, its codes, its scale.
@@ -200,15 +220,37 @@ impl Norm {
             let Some((word, ())) = link.head() else { break };
             let at = from.max(word).max(self.load_next).max(gain + 1);
             link.take(at, &mut net.wake);
-            self.load_next = at + 1;
-            self.load.1 += 1;
-            if self.load.1 == groups {
-                self.load = (self.load.0 + 1, 0);
-                self.stats.push(at + self.p.stat_latency + 1);
-            }
+            self.took(at, groups);
             moved = true;
         }
         moved
+    }
+
+    /// A group was taken in cycle `at`.
+    #[inline(always)]
+    fn took(&mut self, at: Time, groups: u32) {
+        self.load_next = at + 1;
+        self.load.1 += 1;
+        if self.load.1 == groups {
+            self.load = (self.load.0 + 1, 0);
+            self.stats.push(at + self.p.stat_latency + 1);
+        }
+    }
+
+    /// A group of x is there from `word` on and is taken at once; when. `None`: it has to wait in the stream.
+    #[inline(always)]
+    fn x(&mut self, word: Time, net: &mut Net) -> Option<Time> {
+        let (from, cmd) = net.norm_cmd.head()?;
+        if cmd.second || self.load.0 == cmd.n {
+            return None;
+        }
+        let gain = *self.gains.get(self.load.1 as usize)?;
+        let at = from.max(word).max(self.load_next).max(gain + 1);
+        self.took(at, self.p.groups[0]);
+        if self.load.1 == 0 {
+            net.wake |= process::NORM;
+        }
+        Some(at)
     }
 
     fn quantise(&mut self, from: Time, cmd: Command) -> bool {
@@ -366,11 +408,7 @@ impl Resid {
         {
             let at = from.max(word).max(self.load_next);
             net.xr.take(at, &mut net.wake);
-            self.load_next = at + 1;
-            self.load.1 += 1;
-            if self.load.1 == self.p.groups {
-                self.load = (self.load.0 + 1, 0);
-            }
+            self.loaded(at);
             moved = true;
         }
         while self.scales != n
@@ -392,6 +430,31 @@ impl Resid {
             moved = true;
         }
         moved
+    }
+
+    /// A group of x was taken in cycle `at`.
+    #[inline(always)]
+    fn loaded(&mut self, at: Time) {
+        self.load_next = at + 1;
+        self.load.1 += 1;
+        if self.load.1 == self.p.groups {
+            self.load = (self.load.0 + 1, 0);
+        }
+    }
+
+    /// A group of x is there from `word` on and is taken at once; when. `None`: it has to wait in the stream.
+    #[inline(always)]
+    fn x(&mut self, word: Time, net: &mut Net) -> Option<Time> {
+        let (from, cmd) = net.resid_cmd.head()?;
+        if self.load.0 == cmd.n {
+            return None;
+        }
+        let at = from.max(word).max(self.load_next);
+        self.loaded(at);
+        if self.load.0 == cmd.n {
+            net.wake |= process::RESID;
+        }
+        Some(at)
     }
 
     /// From when on a sum may be taken: of a command that may begin in cycle `from`.
