@@ -248,7 +248,6 @@ impl Read {
         (self.accepted, self.beats) = (accepted, self.beats + beats);
         self.ends.push(end);
         side.bursts.take(at, wake);
-        *wake |= process::READ;
         first
     }
 }

@@ -494,6 +494,34 @@ impl Resid {
         Some(t)
     }
 
+    /// Up to `count` sums that are offered from `first` on, one every `period` cycles: how many are taken so, without any wait.
+    pub fn sums(&mut self, first: Time, period: Time, count: usize, net: &mut Net) -> usize {
+        let Some((from, cmd)) = net.resid_cmd.head() else { return 0 };
+        let ready = self.load.0 == cmd.n && self.scales == cmd.n && cmd.n == 1 && net.sum1.is_empty();
+        let count = count.min((self.p.dim - self.row) as usize);
+        let waits = net.sum1.open() > first || self.open(from).max(net.sum1.after()) > first + 1;
+        if !ready || waits || count < 2 {
+            return 0;
+        }
+        let last = first + (count as Time - 1) * period;
+        net.sum1.pass_run(count, first, (last + 1, [last + 2 - period, last + 2]));
+        if period == 1 {
+            self.sums.push_run(first + 1, count);
+        } else {
+            (0..count as Time).for_each(|i| self.sums.push(first + 1 + i * period));
+        }
+        self.sum_next = last + 2;
+        let mut group = (self.p.vec - self.sub) as usize;
+        while group <= count {
+            self.groups.push(first + 1 + (group as Time - 1) * period + SUM_LATENCY);
+            group += self.p.vec as usize;
+        }
+        self.row += count as u32;
+        self.sub = (self.sub + count as u32) % self.p.vec;
+        net.wake |= process::RESID;
+        count
+    }
+
     /// It may be that only what is not known keeps a group back.
     #[inline(always)]
     pub fn waits(&self) -> bool {

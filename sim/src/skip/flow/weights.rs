@@ -162,9 +162,9 @@ impl Weights {
                 let mut end = last;
                 let mut over = false;
                 while n - before < open_words && !over {
-                    if self.word == 0 && !cmd.second && cmd.n == 1 && self.sums.is_empty() {
+                    if self.word == 0 && cmd.n == 1 && self.sums.is_empty() {
                         let rows = ((open_words - (n - before)) / row as usize).min(self.rows as usize - 1);
-                        let done = self.rows(end, row, rows, after, net);
+                        let done = self.rows(end, cmd.second, row, rows, after, net);
                         (n, end) = (n + done * row as usize, end + (done * row as usize) as Time);
                     }
                     if n - before == open_words {
@@ -269,7 +269,7 @@ impl Weights {
 
     /// Up to `rows` rows one after another, a word a cycle from `end` on, of one token: how many go on without any wait.
     #[inline(always)]
-    fn rows(&mut self, end: Time, row: u16, rows: usize, after: &mut After, net: &mut Net) -> usize {
+    fn rows(&mut self, end: Time, second: bool, row: u16, rows: usize, after: &mut After, net: &mut Net) -> usize {
         let period = Time::from(row);
         let ended = |j: usize| end + (j as Time + 1) * period;
         let first = ended(0) + self.tmac.latency;
@@ -281,7 +281,11 @@ impl Weights {
         if !(0..rows.min(ROWS)).all(room) {
             return 0;
         }
-        let rows = after.rope.sums(first, period, rows, &mut after.headq, net);
+        let rows = if second {
+            after.resid.sums(first, period, rows, net)
+        } else {
+            after.rope.sums(first, period, rows, &mut after.headq, net)
+        };
         if rows > 0 {
             (0..rows).for_each(|j| self.sent.push(first + j as Time * period));
             self.sum_next = first + (rows as Time - 1) * period + 1;
