@@ -155,11 +155,15 @@ impl Weights {
             if run == 0 {
                 (arrival, run) = from.arrival_of(first + n);
             }
-            // Where every step of the last word came a cycle after that of the word before, and would come so again and again, it goes on so as
-            // long as words are there: all times move alike.
-            if steady && arrival <= w_next && !logged {
+            // Where nothing waited on its way, nothing will: all times follow from the word's. And where every step of the last word came a cycle
+            // after that of the word before, and would come so again and again, it goes on so as long as words are there.
+            let still = (u_next, open, valid, last, next) == (w_next + 1, w_next + 2, w_next + 3, valid, valid + 1);
+            // A word that ends a row and has to wait may wait for room too.
+            let waits = arrival > w_next && self.word + 1 == row && self.sent.credit(self.ended, ROWS).is_none_or(|room| room > next);
+            if !logged && (still && !waits || steady && arrival <= w_next) {
+                let wait = arrival.saturating_sub(w_next);
                 let (before, open_words) = (n, run.min(words - n));
-                let mut end = last;
+                let mut end = last + wait;
                 let mut over = false;
                 while n - before < open_words && !over {
                     if self.word == 0 && cmd.n == 1 && self.sums.is_empty() {
@@ -186,6 +190,15 @@ impl Weights {
                 }
                 let k = n - before;
                 if k > 0 {
+                    if wait > 0 {
+                        net.record.high(Which::Busy, busy + 1, next + 1);
+                        net.record.high(Which::Weights, next + 1, next + wait + 1);
+                        busy = next + wait;
+                        from.left.push_run(left.0, left.1);
+                        left = (w_next + wait, 0);
+                        (w_next, u_next, open, valid, last, next) =
+                            (w_next + wait, u_next + wait, open + wait, valid + wait, last + wait, next + wait);
+                    }
                     (left.1, run) = (left.1 + k, run - k);
                     (w_free, u_free) = if k == 1 { (w_free2, u_free2) } else { (u_next + k as Time - 1, open + k as Time - 1) };
                     let k = k as Time;
@@ -211,9 +224,9 @@ impl Weights {
             let offered = (taken + 1).max(last) + 1;
             let ready = next.max(room);
             let t = ready.max(offered);
-            // Either nothing waited, so that nothing will; or all came a cycle after what the word before did, and the one before that.
+            // Each buffer on the way holds two words: what two words in a row did is all that decides.
             let alike = (w, u, taken, offered, t) == (w_next, u_next, open, valid + 1, next);
-            steady = (u, taken, offered, t) == (w + 1, u + 1, taken + 2, offered) || alike && steady_words >= 2;
+            steady = alike && steady_words >= 2;
             steady_words = if alike { steady_words + 1 } else { 0 };
             (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
             (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
