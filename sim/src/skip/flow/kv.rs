@@ -220,42 +220,34 @@ impl KvRead {
 
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
-        loop {
-            let mut moved = false;
-            if !self.pass
-                && let Some((from, cmd)) = net.kvread_cmd.head()
-            {
-                let at = from.max(self.next.saturating_sub(1));
-                net.kvread_cmd.take(at, &mut net.wake);
-                (self.pass, self.next, self.fill_next, self.complete) = (true, at + 1, at + 1, None);
-                self.missing = 2 * self.p.kv_heads * u32::from(cmd.n);
-                self.begin_block(outside);
-                self.begin_segments(at, outside);
-                moved = true;
-            }
-            moved |= self.fill(net);
-            moved |= self.ask(net, outside);
-            moved |= self.issue(net, outside);
-            if !moved {
-                return;
-            }
+        if !self.pass
+            && let Some((from, cmd)) = net.kvread_cmd.head()
+        {
+            let at = from.max(self.next.saturating_sub(1));
+            net.kvread_cmd.take(at, &mut net.wake);
+            (self.pass, self.next, self.fill_next, self.complete) = (true, at + 1, at + 1, None);
+            self.missing = 2 * self.p.kv_heads * u32::from(cmd.n);
+            self.begin_block(outside);
+            self.begin_segments(at, outside);
         }
+        self.fill(net);
+        self.ask(net, outside);
+        self.issue(net, outside);
     }
 
-    fn fill(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
+    /// Words of the pass come into the pass buffer.
+    fn fill(&mut self, net: &mut Net) {
         while self.missing > 0
             && let Some((word, scale)) = net.pb.head()
         {
             let at = word.max(self.fill_next);
             net.pb.take(at, &mut net.wake);
-            (self.fill_next, moved) = (at + 1, true);
+            self.fill_next = at + 1;
             self.missing -= scale as u32;
             if self.missing == 0 {
                 self.complete = Some(at + FILL_LATENCY);
             }
         }
-        moved
     }
 
     /// The segments of the next block; those before were done with in `cycle`.
@@ -266,8 +258,8 @@ impl KvRead {
         };
     }
 
-    fn ask(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
-        let mut moved = false;
+    /// Segments are asked for.
+    fn ask(&mut self, net: &mut Net, outside: &mut Asked) {
         while net.kseg.room()
             && let Some((from, both, second, end)) = self.segment
             && let Answer::Segment(seg) = outside.answer(ask::SEGMENT)
@@ -279,9 +271,7 @@ impl KvRead {
             } else if !end {
                 self.begin_segments(t, outside);
             }
-            moved = true;
         }
-        moved
     }
 
     fn begin_block(&mut self, outside: &mut Asked) {
@@ -293,10 +283,10 @@ impl KvRead {
 
     /// The word at the output leaves, if it is known when.
     #[inline(always)]
-    pub fn leave(&mut self, net: &mut Net) -> bool {
-        let Some((from, word)) = self.output else { return false };
+    fn leave(&mut self, net: &mut Net) {
+        let Some((from, word)) = self.output else { return };
         if !net.kv.room() {
-            return false;
+            return;
         }
         net.record.high(Which::Kv, net.kv.open(), from);
         // Most often the engine goes on with it at once.
@@ -305,7 +295,6 @@ impl KvRead {
             None => net.kv.offer(from, word, &mut net.wake),
         };
         (self.next, self.output) = (self.next.max(t), None);
-        true
     }
 
     /// The next word comes from memory and can be issued as soon as it is there.
@@ -427,32 +416,27 @@ impl KvRead {
         self.end_part()
     }
 
-    fn issue(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
-        let mut moved = false;
+    /// Words are issued.
+    fn issue(&mut self, net: &mut Net, outside: &mut Asked) {
         loop {
-            if self.block_ended {
-                self.block_ended = false;
+            if std::mem::take(&mut self.block_ended) {
                 match self.block {
                     Some(block) if block.end => (self.block, self.pass) = (None, false),
                     _ => self.begin_block(outside),
                 }
             }
-            moved |= self.leave(net);
-            if self.output.is_some() {
-                return moved;
-            }
-            let Some(block) = self.block else { return moved };
+            self.leave(net);
+            let (None, Some(block)) = (self.output, self.block) else { return };
             let mut at = self.next;
             if !block.memory {
-                let Some(complete) = self.complete else { return moved };
+                let Some(complete) = self.complete else { return };
                 at = at.max(complete);
             } else if self.part != KIND_HEADER {
-                let Some((word, ())) = net.kv_in.head() else { return moved };
+                let Some((word, ())) = net.kv_in.head() else { return };
                 at = at.max(word);
                 net.kv_in.take(at, &mut net.wake);
             }
             self.block_ended = self.put(at, !block.memory);
-            moved = true;
         }
     }
 }

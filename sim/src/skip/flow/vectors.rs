@@ -395,7 +395,8 @@ impl Resid {
                     moved = true;
                 }
             }
-            if !moved {
+            // Nothing else goes on by what it does itself.
+            if self.ys.is_empty() || !net.y.room() || !moved {
                 return;
             }
         }
