@@ -1,9 +1,22 @@
-use tritforge_sim::{memory::{MemConfig, Timing}, skip::{flow::{Flow, Params, Paces}, outside::{Asked, Outside}}};
-use tritforge_spec::{config::AccelConfig, hw::{AttnShape, Hw}, image::Image, reference::random::RandomModel};
+use tritforge_sim::{
+    memory::{MemConfig, Timing},
+    skip::{
+        flow::{Flow, Paces, Params},
+        outside::{Asked, Outside},
+    },
+};
+use tritforge_spec::{
+    config::AccelConfig,
+    hw::{AttnShape, Hw},
+    image::Image,
+    reference::random::RandomModel,
+};
 fn main() {
     let repeats: usize = std::env::args().nth(1).map_or(5, |n| n.parse().unwrap());
     for (name, lanes) in [("small", 80), ("kv260", 320)] {
-        if std::env::args().nth(2).is_some_and(|n| n != name) { continue; }
+        if std::env::args().nth(2).is_some_and(|n| n != name) {
+            continue;
+        }
         let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let config = AccelConfig::from_toml(&std::fs::read_to_string(path).unwrap()).unwrap();
         let mut random = RandomModel::small(256, 4, 2, 64);

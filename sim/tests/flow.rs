@@ -4,7 +4,7 @@
 use tritforge_sim::memory::{MemConfig, Timing};
 use tritforge_sim::skip::{
     ask,
-    flow::{Flow, Params, Paces},
+    flow::{Flow, Paces, Params},
     machine::Machine,
     outside::{Asked, Outside},
     summary::Summary,
@@ -93,7 +93,11 @@ fn check(seed: u64, passes: usize) {
             }
             panic!(
                 "{place}\nposition {pos} tokens {n}: word {i} of {:?} (of {}, {}): flow {:?}, machine {:?}",
-                STREAMS[stream], times.len(), moved[stream].len(), around(&times), around(&moved[stream])
+                STREAMS[stream],
+                times.len(),
+                moved[stream].len(),
+                around(&times),
+                around(&moved[stream])
             );
         }
         assert_eq!(end.map(|e| e - begin), Some(cycle), "{place}: position {pos} tokens {n}");

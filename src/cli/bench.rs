@@ -244,15 +244,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         writeln!(
             out,
             "{:>5} {:>9}  {:>12.0} {:>10.0}  {:>6.2}  {:>10.0}  {:>6.1}  {:>10.0}  {:>6.1}",
-            r.lanes,
-            r.cycles,
-            r.verilator_hz,
-            r.step_hz,
-            r.step_ratio,
-            r.model_hz,
-            r.ratio,
-            r.timing_hz,
-            r.timing_ratio
+            r.lanes, r.cycles, r.verilator_hz, r.step_hz, r.step_ratio, r.model_hz, r.ratio, r.timing_hz, r.timing_ratio
         )?;
     }
     for r in &runs {

@@ -1,6 +1,6 @@
 //! `ctrl`: one descriptor, from its fetch to the interrupt.
 
-use super::{link::Time, net::Net};
+use super::{net::Net, times::Time};
 use crate::skip::{
     ask,
     block::ctrl::{Job, section},

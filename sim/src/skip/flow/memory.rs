@@ -1,6 +1,6 @@
 //! The two directions of the memory's ports, as times; without random pauses all ports do the same.
 
-use super::link::Time;
+use super::times::Time;
 use crate::memory::{MemConfig, channels::Pace};
 use std::collections::VecDeque;
 
@@ -94,7 +94,14 @@ pub struct Write {
 
 impl Write {
     pub fn new(config: &MemConfig, master: usize, pace: Pace) -> Self {
-        Self { limit: Limit::new(config, master), latency: config.latency().max(1), pace, next_beat: 0, next_answer: 0, accepted: VecDeque::new() }
+        Self {
+            limit: Limit::new(config, master),
+            latency: config.latency().max(1),
+            pace,
+            next_beat: 0,
+            next_answer: 0,
+            accepted: VecDeque::new(),
+        }
     }
 
     /// A burst is offered from `from` on: when it is accepted, where that is known.

@@ -10,129 +10,38 @@
 //!
 //! Without random pauses, where all ports do the same.
 
-mod attend;
+mod attn;
+mod attn_out;
 mod ctrl;
-mod heads;
-mod kv;
+mod headq;
+mod kvread;
+mod kvwrite;
 mod link;
 mod memory;
 mod net;
+mod norm;
+mod params;
 mod read;
 mod record;
-mod vectors;
+mod resid;
+mod rope;
+mod softmax;
+mod stream;
+mod times;
 mod weights;
 mod write;
+mod xload;
+mod xstore;
 
-use super::{
-    block::{attn, axi_write, headq, kvread, kvwrite, norm, resid, rope, tmac, unpack, xload, xstore},
-    outside::Asked,
-    summary::Summary,
-};
-use crate::{
-    memory::{
-        MemConfig, Memory,
-        channels::{Pace, ReadChannel, WriteChannel},
-    },
-    stats::Words,
-};
-use link::{Link, Time};
+use super::{outside::Asked, summary::Summary};
+use crate::stats::Words;
+use link::Link;
 use net::{Net, process};
+pub use params::{Paces, Params};
 pub use record::Record;
 use record::Which;
-use tritforge_spec::{block, hw::Hw};
-
-/// What does not change: parameters of the blocks and of the memory.
-#[derive(Clone, Debug)]
-pub struct Params {
-    ctrl: block::ctrl::Params,
-    axi_read: block::axi_read_port::Params,
-    axi_write: axi_write::Params,
-    xload: xload::Params,
-    norm: norm::Params,
-    unpack: unpack::Params,
-    tmac: tmac::Params,
-    rope: rope::Params,
-    headq: headq::Params,
-    kvread: kvread::Params,
-    kvwrite: kvwrite::Params,
-    attn: attn::Params,
-    attn_out: block::attn_out::Params,
-    resid: resid::Params,
-    xstore: xstore::Params,
-    burst: u16,
-    memory: MemConfig,
-}
-
-impl Params {
-    /// Of `hw` with this memory.
-    pub fn new(hw: &Hw, memory: &MemConfig) -> Self {
-        let ctrl = block::ctrl::Params::from(hw);
-        let burst = hw.config.burst as u16;
-        Self {
-            axi_read: block::axi_read::Params::from(hw).port,
-            axi_write: (&block::axi_write::Params::from(hw)).into(),
-            xload: block::xload::Params::from(hw).into(),
-            norm: norm::Params::new(&hw.into(), &ctrl),
-            unpack: unpack::Params::new(&hw.into(), &ctrl),
-            tmac: tmac::Params::new(&hw.into(), &ctrl),
-            rope: block::rope::Params::from(hw).into(),
-            headq: block::headq::Params::from(hw).into(),
-            kvread: (&hw.kv()).into(),
-            kvwrite: (&hw.kv()).into(),
-            attn: attn::Params::from(&block::attn::Params::from(hw)),
-            attn_out: hw.into(),
-            resid: block::resid::Params::from(hw).into(),
-            xstore: xstore::Params::new(&hw.into(), burst),
-            burst,
-            memory: memory.clone(),
-            ctrl,
-        }
-    }
-}
-
-impl Params {
-    /// The memory's.
-    pub fn memory(&self) -> &MemConfig {
-        &self.memory
-    }
-}
-
-/// How far the rate of each direction's data has been used up: all that one pass leaves to the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Paces {
-    pub read: Pace,
-    pub write: Pace,
-}
-
-impl Paces {
-    /// Those of a memory nothing of which is under way; without random pauses all ports' are the same.
-    pub fn of(memory: &Memory) -> Self {
-        let (read, write) = memory.channels(0);
-        Self { read: read.pace(), write: write.pace() }
-    }
-
-    /// Makes them those of all ports of a memory nothing of which is under way.
-    pub fn put(&self, memory: &mut Memory) {
-        let config = memory.config().clone();
-        for port in 0..config.ports {
-            let read = ReadChannel::idle_at(port, &config, self.read.clone());
-            let write = WriteChannel::idle_at(port, &config, self.write.clone());
-            memory.set_channels(port, read, write);
-        }
-    }
-
-    /// They have no effect from cycle `now` on.
-    pub fn past(&self, config: &MemConfig, now: Time) -> bool {
-        self.read.past(config, now) && self.write.past(config, now)
-    }
-
-    /// As they were in cycle `now`, in cycle `then`.
-    pub fn moved(mut self, config: &MemConfig, now: Time, then: Time) -> Self {
-        self.read.rebase(config, now, then);
-        self.write.rebase(config, now, then);
-        self
-    }
-}
+use times::Time;
+use tritforge_spec::block;
 
 /// A pass.
 pub struct Flow<'a> {
@@ -144,13 +53,13 @@ pub struct Flow<'a> {
     /// When the first of the weights comes that were read and not looked at.
     arrival: Option<Time>,
     weights: weights::Weights,
-    xload: vectors::Xload,
+    xload: xload::Xload,
     after: weights::After,
-    kvwrite: kv::KvWrite,
-    kvread: kv::KvRead,
-    softmax: attend::Softmax,
-    attn_out: attend::AttnOut,
-    xstore: vectors::Xstore,
+    kvwrite: kvwrite::KvWrite,
+    kvread: kvread::KvRead,
+    softmax: softmax::Softmax,
+    attn_out: attn_out::AttnOut,
+    xstore: xstore::Xstore,
     write: write::Write,
 }
 
@@ -165,18 +74,18 @@ impl<'a> Flow<'a> {
             read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, p.axi_read.outstanding, paces.read)),
             arrival: None,
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
-            xload: vectors::Xload::new(p.xload.clone()),
+            xload: xload::Xload::new(p.xload.clone()),
             after: weights::After {
-                norm: vectors::Norm::new(p.norm.clone()),
-                rope: heads::Rope::new(p.rope.clone()),
-                headq: heads::HeadQ::new(p.headq.clone()),
-                resid: vectors::Resid::new(p.resid.clone()),
+                norm: norm::Norm::new(p.norm.clone()),
+                rope: rope::Rope::new(p.rope.clone()),
+                headq: headq::HeadQ::new(p.headq.clone()),
+                resid: resid::Resid::new(p.resid.clone()),
             },
-            kvwrite: kv::KvWrite::new(p.kvwrite.clone()),
-            kvread: kv::KvRead::new(p.kvread.clone(), attend::Attn::new(p.attn.clone())),
-            softmax: attend::Softmax::new(),
-            attn_out: attend::AttnOut::new(p.attn_out.clone()),
-            xstore: vectors::Xstore::new(p.xstore.clone()),
+            kvwrite: kvwrite::KvWrite::new(p.kvwrite.clone()),
+            kvread: kvread::KvRead::new(p.kvread.clone(), attn::Attn::new(p.attn.clone())),
+            softmax: softmax::Softmax::new(),
+            attn_out: attn_out::AttnOut::new(p.attn_out.clone()),
+            xstore: xstore::Xstore::new(p.xstore.clone()),
             write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, p.axi_write.outstanding.into(), paces.write)),
             p,
         }
@@ -283,7 +192,8 @@ impl<'a> Flow<'a> {
         summary.beats.push(self.read.beats);
         self.net.record.levels(cycles as usize, &mut summary);
         let net = &self.net;
-        let stages = [span(&net.desc), span(&net.consts), span(&net.x0), None, span(&net.sum0), span(&net.q), span(&net.ad), None, span(&net.o)];
+        let stages =
+            [span(&net.desc), span(&net.consts), span(&net.x0), None, span(&net.sum0), span(&net.q), span(&net.ad), None, span(&net.o)];
         let later = [span(&net.sum1), span(&net.bd)];
         let norms = self.after.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
         let others = stages.into_iter().chain(later).enumerate().filter_map(|(i, s)| Some((i, false, s?)));
@@ -306,7 +216,7 @@ fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {
 
 /// The auxiliary stream and `route_a`.
 #[inline(never)]
-fn aux(side: &mut read::Side, kvread: &mut kv::KvRead, net: &mut Net, outside: &mut Asked) {
+fn aux(side: &mut read::Side, kvread: &mut kvread::KvRead, net: &mut Net, outside: &mut Asked) {
     use block::ctrl::aux_dest;
     loop {
         let mut moved = false;

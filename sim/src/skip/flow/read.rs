@@ -2,9 +2,10 @@
 //! serves next is the one thing that depends on the order of times ([`Read::decide`]).
 
 use super::{
-    link::{History, Link, Runs, Time, fifo_latency},
+    link::Link,
     memory,
     net::{Net, process},
+    times::{History, Runs, Time, fifo_latency},
 };
 use crate::{memory::MemConfig, skip::pieces::Segment};
 use std::collections::VecDeque;

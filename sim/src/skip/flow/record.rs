@@ -1,6 +1,6 @@
 //! What reports need of a run: in which cycles each level was high, a bit a cycle.
 
-use super::link::Time;
+use super::times::Time;
 use crate::{skip::summary::Summary, stats::Cycle};
 
 /// A level: bit i is cycle i of the run.

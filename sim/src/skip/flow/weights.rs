@@ -2,12 +2,14 @@
 //! from the next.
 
 use super::{
-    heads::{HeadQ, Rope},
-    link::{History, Pipeline, Ring, Time},
+    headq::HeadQ,
     net::{Net, process},
+    norm::Norm,
     read::Side,
     record::Which,
-    vectors::{Norm, Resid},
+    resid::Resid,
+    rope::Rope,
+    times::{History, Pipeline, Ring, Time},
 };
 use crate::skip::{
     block::{tmac, unpack},
@@ -25,7 +27,7 @@ pub struct After {
 
 /// A phase of the array.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+pub enum Phase {
     /// Waits for a command, from then on.
     Idle(Time),
     /// Waits for activations; the command was taken then.
@@ -36,30 +38,30 @@ enum Phase {
 
 /// State.
 pub struct Weights {
-    unpack: unpack::Params,
-    tmac: tmac::Params,
+    pub(super) unpack: unpack::Params,
+    pub(super) tmac: tmac::Params,
     /// Array words that are left of the section, and from when on they may be made; the step within the word.
-    left: u32,
-    open: Time,
-    step: u32,
-    words: Pipeline<()>,
-    phase: Phase,
+    pub(super) left: u32,
+    pub(super) open: Time,
+    pub(super) step: u32,
+    pub(super) words: Pipeline<()>,
+    pub(super) phase: Phase,
     /// Activations taken, and from when on the next one may be.
-    acts: u32,
-    act_next: Time,
-    rows: u32,
-    word: u16,
+    pub(super) acts: u32,
+    pub(super) act_next: Time,
+    pub(super) rows: u32,
+    pub(super) word: u16,
     /// From when on the array may take the next word, as far as the one before decides.
-    next: Time,
+    pub(super) next: Time,
     /// When the last word was offered to it, and taken.
-    last: (Time, Time),
+    pub(super) last: (Time, Time),
     /// Rows whose sums have not all moved: from when on there are any, tokens, of the o-projection.
-    sums: Ring<(Time, u8, bool), { ROWS.next_power_of_two() }>,
-    token: u8,
-    sum_next: Time,
+    pub(super) sums: Ring<(Time, u8, bool), { ROWS.next_power_of_two() }>,
+    pub(super) token: u8,
+    pub(super) sum_next: Time,
     /// When the last sums of rows moved; rows that ended.
-    sent: History,
-    ended: usize,
+    pub(super) sent: History,
+    pub(super) ended: usize,
 }
 
 impl Weights {
@@ -126,146 +128,6 @@ impl Weights {
         net.route_w.is_empty() && net.packed.is_empty() && self.words.is_empty() && self.sums.is_empty()
     }
 
-    /// Words that have arrived go all the way into the array, one after another: what `route`, `unpack` and `fire` do to each, without a look at
-    /// anything else between. Nothing is on the way.
-    fn stream(&mut self, from: &mut Side, after: &mut After, net: &mut Net) -> bool {
-        let Phase::Run(cmd) = self.phase else { return false };
-        let p = &self.unpack;
-        let Some((arrived, offered, weight_dest::PACKED)) = from.run() else { return false };
-        if p.parts != 1 || p.slices != 1 {
-            return false;
-        }
-        let logged = net.route_w.log.is_some();
-        let words = arrived.min(self.left as usize);
-        let row = self.tmac.wpr[cmd.second as usize];
-        let (mut w_next, [mut w_free, mut w_free2]) = net.route_w.state();
-        let (mut u_next, [mut u_free, mut u_free2]) = net.packed.state();
-        // The word before may have gone elsewhere.
-        u_next = u_next.max(net.route_w.after());
-        w_next = w_next.max(offered);
-        let (mut open, (mut valid, mut last), mut next) = (self.open, self.last, self.next);
-        // Cycles from here on in which the array took a word in each.
-        let mut busy = next;
-        let (mut steady, mut steady_words) = (false, 0);
-        // When the next word arrived and how many follow it a cycle after each other; words that left since a cycle, one in each.
-        let (first, mut arrival, mut run) = (from.left.count, 0, 0);
-        let mut left = (w_next, 0);
-        let mut n = 0;
-        while n < words {
-            if run == 0 {
-                (arrival, run) = from.arrival_of(first + n);
-            }
-            // Where nothing waited on its way, nothing will: all times follow from the word's. And where every step of the last word came a cycle
-            // after that of the word before, and would come so again and again, it goes on so as long as words are there.
-            let still = (u_next, open, valid, last, next) == (w_next + 1, w_next + 2, w_next + 3, valid, valid + 1);
-            // A word that ends a row and has to wait may wait for room too.
-            let waits = arrival > w_next && self.word + 1 == row && self.sent.credit(self.ended, ROWS).is_none_or(|room| room > next);
-            if !logged && (still && !waits || steady && arrival <= w_next) {
-                let wait = arrival.saturating_sub(w_next);
-                let (before, open_words) = (n, run.min(words - n));
-                let mut end = last + wait;
-                let mut over = false;
-                while n - before < open_words && !over {
-                    if self.word == 0 && cmd.n == 1 && self.sums.is_empty() {
-                        let rows = ((open_words - (n - before)) / row as usize).min(self.rows as usize - 1);
-                        let done = self.rows(end, cmd.second, row, rows, after, net);
-                        (n, end) = (n + done * row as usize, end + (done * row as usize) as Time);
-                    }
-                    if n - before == open_words {
-                        break;
-                    }
-                    let k = ((row - self.word) as usize).min(open_words - (n - before));
-                    if self.word as usize + k == row as usize {
-                        let Some(room) = self.sent.credit(self.ended, ROWS) else { break };
-                        if room > end + k as Time {
-                            break;
-                        }
-                        (n, end) = (n + k, end + k as Time);
-                        over = self.end_row(end, cmd, after, net);
-                    } else {
-                        self.word += k as u16;
-                        end += k as Time;
-                        n += k;
-                    }
-                }
-                let k = n - before;
-                if k > 0 {
-                    if wait > 0 {
-                        net.record.high(Which::Busy, busy + 1, next + 1);
-                        net.record.high(Which::Weights, next + 1, next + wait + 1);
-                        busy = next + wait;
-                        from.left.push_run(left.0, left.1);
-                        left = (w_next + wait, 0);
-                        (w_next, u_next, open, valid, last, next) =
-                            (w_next + wait, u_next + wait, open + wait, valid + wait, last + wait, next + wait);
-                    }
-                    (left.1, run) = (left.1 + k, run - k);
-                    (w_free, u_free) = if k == 1 { (w_free2, u_free2) } else { (u_next + k as Time - 1, open + k as Time - 1) };
-                    let k = k as Time;
-                    (arrival, w_next, u_next, open, valid, last, next) =
-                        (arrival + k, w_next + k, u_next + k, open + k, valid + k, last + k, next + k);
-                    (w_free2, u_free2) = (u_next, open);
-                    if over {
-                        break;
-                    }
-                    continue;
-                }
-            }
-            let row_end = self.word + 1 == row;
-            let room = if row_end { self.sent.credit(self.ended, ROWS) } else { Some(0) };
-            let Some(room) = room else { break };
-            // Into `route_w`, into `unpack`, into its first register, to its output, into the array.
-            let w = arrival.max(w_next).max(w_free);
-            let u = (w + 1).max(u_next).max(u_free);
-            let mut taken = (u + 1).max(open).max(valid.saturating_sub(1));
-            if taken >= valid {
-                taken = taken.max(last);
-            }
-            let offered = (taken + 1).max(last) + 1;
-            let ready = next.max(room);
-            let t = ready.max(offered);
-            // Each buffer on the way holds two words: what two words in a row did is all that decides.
-            let alike = (w, u, taken, offered, t) == (w_next, u_next, open, valid + 1, next);
-            steady = alike && steady_words >= 2;
-            steady_words = if alike { steady_words + 1 } else { 0 };
-            (w_next, w_free, w_free2) = (w + 1, w_free2, u + 1);
-            (u_next, u_free, u_free2) = (u + 1, u_free2, taken + 1);
-            (open, valid, last) = (taken + 1, offered, t);
-            if w != left.0 + left.1 as Time {
-                from.left.push_run(left.0, left.1);
-                left = (w, 0);
-            }
-            left.1 += 1;
-            if logged {
-                net.route_w.log.iter_mut().for_each(|log| log.push(w));
-                net.packed.log.iter_mut().for_each(|log| log.push(u));
-            }
-            if t > next {
-                net.record.high(Which::Busy, busy + 1, next + 1);
-                net.record.high(Which::BackPressure, next + 1, ready + 1);
-                net.record.high(Which::Weights, ready + 1, t + 1);
-                busy = t;
-            }
-            next = t + 1;
-            (n, arrival, run) = (n + 1, arrival + 1, run - 1);
-            self.word += 1;
-            if row_end && self.end_row(t, cmd, after, net) {
-                break;
-            }
-        }
-        if n > 0 {
-            from.left.push_run(left.0, left.1);
-            net.record.high(Which::Busy, busy + 1, next + 1);
-            (self.open, self.last, self.next) = (open, (valid, last), next);
-            self.left -= n as u32;
-            net.route_w.pass(n, (w_next, [w_free, w_free2]));
-            net.packed.pass(n, (u_next, [u_free, u_free2]));
-            self.words.pass(valid, last);
-            from.passed(n, w_next - 1, &mut net.wake);
-        }
-        n > 0
-    }
-
     /// The array takes a word that is offered from `offered` on, where there is room for its row's sum from `room` on.
     #[inline(always)]
     fn take(&mut self, net: &mut Net, offered: Time, room: Time) {
@@ -280,36 +142,9 @@ impl Weights {
         self.word += 1;
     }
 
-    /// Up to `rows` rows one after another, a word a cycle from `end` on, of one token: how many go on without any wait.
-    #[inline(always)]
-    fn rows(&mut self, end: Time, second: bool, row: u16, rows: usize, after: &mut After, net: &mut Net) -> usize {
-        let period = Time::from(row);
-        let ended = |j: usize| end + (j as Time + 1) * period;
-        let first = ended(0) + self.tmac.latency;
-        // From row ROWS on it is the rows before that must have left.
-        if rows < 2 || first < self.sum_next || (ROWS as Time) * period <= self.tmac.latency {
-            return 0;
-        }
-        let room = |j: usize| self.sent.credit(self.ended + j, ROWS).is_some_and(|from| from <= ended(j));
-        if !(0..rows.min(ROWS)).all(room) {
-            return 0;
-        }
-        let rows = if second {
-            after.resid.sums(first, period, rows, net)
-        } else {
-            after.rope.sums(first, period, rows, &mut after.headq, net)
-        };
-        if rows > 0 {
-            (0..rows).for_each(|j| self.sent.push(first + j as Time * period));
-            self.sum_next = first + (rows as Time - 1) * period + 1;
-            (self.rows, self.ended) = (self.rows - rows as u32, self.ended + rows);
-        }
-        rows
-    }
-
     /// A row's last word was taken in cycle `t`; whether it was the phase's last row.
     #[inline(always)]
-    fn end_row(&mut self, t: Time, cmd: Command, after: &mut After, net: &mut Net) -> bool {
+    pub(super) fn end_row(&mut self, t: Time, cmd: Command, after: &mut After, net: &mut Net) -> bool {
         (self.word, self.rows, self.ended) = (0, self.rows - 1, self.ended + 1);
         let from = t + self.tmac.latency;
         let at_once = if self.sums.is_empty() && cmd.n == 1 { self.sum(from, cmd.second, after, net) } else { None };

@@ -1,10 +1,10 @@
 //! `axi_write` and the memory behind it: segments of two clients, one after another; which of them comes next depends on the order of times.
 
 use super::{
-    link::{History, Time, fifo_latency},
     memory,
     net::{Net, process},
     read::Bursts,
+    times::{History, Time, fifo_latency},
 };
 use crate::{memory::MemConfig, skip::block::axi_write};
 use std::collections::VecDeque;

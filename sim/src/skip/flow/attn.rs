@@ -1,18 +1,15 @@
-//! Attention of a query-head group: `attn` (scores and values), `softmax`, `attn_out`.
+//! `attn`: scores and values of a query-head group.
 
 use super::{
-    link::{History, Link, Ring, Time, fifo_latency},
+    link::Link,
     net::{KvWord, Net, process},
     record::Which,
+    times::{Ring, Time, fifo_latency},
 };
 use crate::skip::block::attn;
-use std::collections::VecDeque;
-use tritforge_spec::block::{
-    attn::{KIND_HEADER, KIND_K, KIND_SCALES, PRODUCT_STAGE, SCORE_DEPTH},
-    attn_out, softmax,
-};
+use tritforge_spec::block::attn::{KIND_HEADER, KIND_K, KIND_SCALES, PRODUCT_STAGE, SCORE_DEPTH};
 
-/// `attn`.
+/// State.
 pub struct Attn {
     p: attn::Params,
     latency: Time,
@@ -246,155 +243,5 @@ impl Attn {
             self.leave(net);
         }
         Some(t)
-    }
-}
-
-/// `softmax`.
-pub struct Softmax {
-    next: Time,
-    /// Weights and sums that have not moved, from when on; when the others moved, and how many were begun.
-    p: Ring<Time, { softmax::FIFO_DEPTH.next_power_of_two() }>,
-    sum: Ring<Time, { softmax::SUM_DEPTH.next_power_of_two() }>,
-    p_moved: History,
-    sum_moved: History,
-    begun: usize,
-    ending: usize,
-}
-
-impl Softmax {
-    pub fn new() -> Self {
-        Self {
-            next: 0,
-            p: Ring::new(),
-            sum: Ring::new(),
-            p_moved: History::new(softmax::FIFO_DEPTH),
-            sum_moved: History::new(softmax::SUM_DEPTH),
-            begun: 0,
-            ending: 0,
-        }
-    }
-
-    #[inline(never)]
-    pub fn advance(&mut self, net: &mut Net) {
-        loop {
-            let mut moved = false;
-            while net.p.room()
-                && let Some(from) = self.p.pop()
-            {
-                self.p_moved.push(net.p.offer(from, (), &mut net.wake));
-                moved = true;
-            }
-            while net.sum.room()
-                && let Some(from) = self.sum.pop()
-            {
-                self.sum_moved.push(net.sum.offer(from, (), &mut net.wake));
-                moved = true;
-            }
-            if let Some((from, last)) = net.score.head()
-                && let Some(credit) = self.p_moved.credit(self.begun, softmax::FIFO_DEPTH)
-                && let Some(room) = if last { self.sum_moved.credit(self.ending, softmax::SUM_DEPTH) } else { Some(0) }
-            {
-                let at = from.max(self.next).max(credit).max(room);
-                net.score.take(at, &mut net.wake);
-                (self.next, self.begun, moved) = (at + 1, self.begun + 1, true);
-                self.p.push(at + softmax::STAGES as Time + fifo_latency(softmax::FIFO_DEPTH));
-                if last {
-                    self.ending += 1;
-                    self.sum.push(at + softmax::SUM_STAGE as Time + fifo_latency(softmax::SUM_DEPTH));
-                }
-            }
-            if !moved {
-                return;
-            }
-        }
-    }
-}
-
-/// `attn_out`.
-pub struct AttnOut {
-    p: attn_out::Params,
-    head: usize,
-    divide_next: Time,
-    /// Reciprocals: from when on, of those that no accumulator's last beat has used; when the others were used, and how many were begun.
-    reciprocals: VecDeque<Time>,
-    used: History,
-    begun: usize,
-    beat: usize,
-    next: Time,
-    o: Ring<Time, { attn_out::FIFO_DEPTH.next_power_of_two() }>,
-    o_moved: History,
-    issued: usize,
-}
-
-impl AttnOut {
-    pub fn new(p: attn_out::Params) -> Self {
-        Self {
-            used: History::new(p.reciprocals()),
-            p,
-            head: 0,
-            divide_next: 0,
-            reciprocals: VecDeque::new(),
-            begun: 0,
-            beat: 0,
-            next: 0,
-            o: Ring::new(),
-            o_moved: History::new(attn_out::FIFO_DEPTH),
-            issued: 0,
-        }
-    }
-
-    #[inline(never)]
-    pub fn advance(&mut self, net: &mut Net) {
-        loop {
-            let mut moved = false;
-            while net.o.room()
-                && let Some(from) = self.o.pop()
-            {
-                self.o_moved.push(net.o.offer(from, (), &mut net.wake));
-                moved = true;
-            }
-            moved |= self.divide(net);
-            moved |= self.issue(net);
-            if !moved {
-                return;
-            }
-        }
-    }
-
-    fn divide(&mut self, net: &mut Net) -> bool {
-        let depth = self.p.reciprocals();
-        let mut moved = false;
-        while let Some((from, ())) = net.sum.head()
-            && let Some(room) = self.used.credit(self.begun, depth)
-        {
-            let start = from.max(self.divide_next).max(room);
-            let made = start + attn_out::RECIPROCAL_CYCLES - 1;
-            self.reciprocals.push_back(made + fifo_latency(depth));
-            (self.divide_next, self.begun, self.head, moved) = (made + 1, self.begun + 1, self.head + 1, true);
-            if self.head == self.p.group {
-                self.head = 0;
-                net.sum.take(made, &mut net.wake);
-            }
-        }
-        moved
-    }
-
-    fn issue(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
-        while let Some((from, ())) = net.acc.head()
-            && let Some(&reciprocal) = self.reciprocals.front()
-            && let Some(credit) = self.o_moved.credit(self.issued, attn_out::FIFO_DEPTH)
-        {
-            let at = from.max(reciprocal).max(self.next).max(credit);
-            net.acc.take(at, &mut net.wake);
-            (self.next, self.issued, self.beat, moved) = (at + 1, self.issued + 1, self.beat + 1, true);
-            self.o.push(at + attn_out::STAGES as Time + fifo_latency(attn_out::FIFO_DEPTH));
-            if self.beat * self.p.vec == self.p.head_dim {
-                self.beat = 0;
-                self.reciprocals.pop_front();
-                self.used.push(at);
-            }
-        }
-        moved
     }
 }

@@ -1,138 +1,12 @@
-//! Heads of q, k and v: `rope` pairs and rotates sums, `headq` makes codes and scales of them.
+//! `headq`: codes and scales of the heads of q, k and v.
 
 use super::{
-    attend::Attn,
-    link::{Pipeline, Time},
+    attn::Attn,
     net::{Net, process},
+    times::{Pipeline, Time},
 };
-use crate::skip::block::{headq, rope};
-use tritforge_spec::block::{headq::STAGES, rope as contract};
-
-/// `rope`.
-pub struct Rope {
-    p: rope::Params,
-    /// Of the pass: tokens, sums left.
-    n: u8,
-    left: u32,
-    next: Time,
-    token: u8,
-    second: bool,
-    pairs: Pipeline<()>,
-}
-
-impl Rope {
-    pub fn new(p: rope::Params) -> Self {
-        Self { p, n: 0, left: 0, next: 0, token: 0, second: false, pairs: Pipeline::new(contract::STAGES) }
-    }
-
-    #[inline(never)]
-    pub fn advance(&mut self, after: &mut HeadQ, attn: &mut Attn, net: &mut Net) {
-        loop {
-            let mut moved = false;
-            if !net.pair.room() {
-                after.advance(attn, net);
-            }
-            while net.pair.room()
-                && let Some((from, ())) = self.pairs.head()
-            {
-                self.pairs.leave(net.pair.offer(from, (), &mut net.wake));
-                moved = true;
-            }
-            if self.left == 0
-                && let Some((from, cmd)) = net.rope_cmd.head()
-            {
-                // A pass begins in the cycle in which the one before takes its last sum, or later.
-                let at = from.max(self.next.saturating_sub(1));
-                net.rope_cmd.take(at, &mut net.wake);
-                (self.next, moved) = (at + 1, true);
-                (self.n, self.left) = (cmd.n, u32::from(cmd.n) * 2 * u32::from(self.p.pairs) * u32::from(self.p.heads));
-            }
-            moved |= self.take(net);
-            if !moved {
-                return;
-            }
-        }
-    }
-
-    fn take(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
-        while self.left > 0
-            && let Some((word, ())) = net.sum0.head()
-            && let Some(at) = self.pairs.open(word.max(self.next))
-        {
-            net.sum0.take(at, &mut net.wake);
-            self.took(at);
-            moved = true;
-        }
-        moved
-    }
-
-    /// A sum was taken in cycle `at`.
-    #[inline(always)]
-    fn took(&mut self, at: Time) {
-        if self.second {
-            self.pairs.enter(at, ());
-        }
-        self.token += 1;
-        if self.token == self.n {
-            (self.token, self.second) = (0, !self.second);
-        }
-        self.next = at + 1;
-        self.left -= 1;
-    }
-
-    /// A sum is offered from `valid` on and goes as far as it can at once; when it moved. `None`: it has to wait in the stream.
-    #[inline(always)]
-    pub fn sum(&mut self, valid: Time, after: &mut HeadQ, net: &mut Net) -> Option<Time> {
-        if self.left == 0 || !net.sum0.is_empty() {
-            return None;
-        }
-        let t = valid.max(net.sum0.open());
-        let at = self.pairs.open((t + 1).max(self.next))?;
-        net.sum0.pass_one(t, at);
-        self.took(at);
-        if let Some((from, ())) = self.pairs.head() {
-            if let Some(t) = after.pair(from, net) {
-                self.pairs.leave(t);
-            } else if net.pair.room() {
-                self.pairs.leave(net.pair.offer(from, (), &mut net.wake));
-            }
-        }
-        Some(t)
-    }
-
-    /// Up to `count` sums that are offered from `first` on, one every `period` cycles: how many go all the way into `headq` without any wait.
-    pub fn sums(&mut self, first: Time, period: Time, count: usize, after: &mut HeadQ, net: &mut Net) -> usize {
-        let (Some(n), Some(free)) = (after.n, after.free[after.fill]) else { return 0 };
-        let still = net.sum0.is_empty() && net.pair.is_empty() && !self.second && self.pairs.is_still();
-        let pairs = (count.min(self.left as usize) / 2).min((after.p.pairs - after.input.1) as usize);
-        if !still || self.n != 1 || pairs == 0 || after.input.2 == after.p.heads {
-            return 0;
-        }
-        // The first sum, the first pair: what comes after them waits for nothing else.
-        let taken = first + 1;
-        let pair = taken + period + contract::STAGES as Time;
-        let into = pair + 1;
-        let sum_waits = net.sum0.open() > first || taken < self.next.max(net.sum0.after()).max(self.pairs.floor());
-        if sum_waits || net.pair.open() > pair || into < after.input_next.max(free).max(net.pair.after()) {
-            return 0;
-        }
-        let (sums, steps) = (2 * pairs, 2 * (pairs as Time - 1) * period);
-        let last = taken + steps + period;
-        net.sum0.pass_run(sums, first, (last, [last + 1 - period, last + 1]));
-        (self.left, self.next) = (self.left - sums as u32, last + 1);
-        if pairs == 1 {
-            net.pair.pass_one(pair, into);
-        } else {
-            net.pair.pass_run(pairs, pair, (pair + steps + 1, [into + steps + 1 - 2 * period, into + steps + 1]));
-        }
-        after.input.1 += pairs as u16 - 1;
-        if after.took(into + steps, n) {
-            net.wake |= process::HEADQ;
-        }
-        sums
-    }
-}
+use crate::skip::block::headq;
+use tritforge_spec::block::headq::STAGES;
 
 /// A beat of `headq`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -142,7 +16,7 @@ struct Beat {
     last: bool,
 }
 
-/// `headq`.
+/// State.
 pub struct HeadQ {
     p: headq::Params,
     /// Tokens of the pass.
@@ -272,7 +146,7 @@ impl HeadQ {
 
     /// A pair is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
     #[inline(always)]
-    fn pair(&mut self, valid: Time, net: &mut Net) -> Option<Time> {
+    pub fn pair(&mut self, valid: Time, net: &mut Net) -> Option<Time> {
         let (n, free) = (self.n?, self.free[self.fill]?);
         if !net.pair.is_empty() || self.input.2 == self.p.heads {
             return None;
@@ -284,6 +158,28 @@ impl HeadQ {
             net.wake |= process::HEADQ;
         }
         Some(t)
+    }
+
+    /// Pairs of the head that it takes without any wait if they are offered from `pair` on.
+    pub fn takes(&self, pair: Time, net: &Net) -> usize {
+        let Some(free) = self.free[self.fill] else { return 0 };
+        let waits = net.pair.open() > pair || pair + 1 < self.input_next.max(free).max(net.pair.after());
+        let open = self.n == Some(1) && net.pair.is_empty() && !waits && self.input.2 != self.p.heads;
+        if open { (self.p.pairs - self.input.1).into() } else { 0 }
+    }
+
+    /// It takes `count` of them, offered from `first` on, one every `period` cycles.
+    pub fn pairs(&mut self, first: Time, period: Time, count: usize, net: &mut Net) {
+        let last = first + (count as Time - 1) * period;
+        if count == 1 {
+            net.pair.pass_one(first, first + 1);
+        } else {
+            net.pair.pass_run(count, first, (last + 1, [last + 2 - period, last + 2]));
+        }
+        self.input.1 += count as u16 - 1;
+        if self.took(last + 1, 1) {
+            net.wake |= process::HEADQ;
+        }
     }
 
     /// Beats of the head in the full buffer.
