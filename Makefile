@@ -15,14 +15,15 @@ demo:
 	$(CARGO) run --release --quiet -- demo
 
 test:
-	$(CARGO) test --workspace --quiet
+	scripts/fuzz.sh build
+	CARGO="$(CARGO)" scripts/test.sh
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
-	$(CARGO) run --quiet -- gen --check
-	$(CARGO) test --quiet -p tritforge-testbench --test census
+# All of the workspace, so that `make test` has the same features of dependencies and builds nothing again.
+	$(CARGO) test --workspace --quiet --test generated --test census
 
 bench:
 	$(CARGO) run --release --quiet -- bench sim

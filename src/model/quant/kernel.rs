@@ -14,6 +14,14 @@ pub(super) trait Kernel {
     /// Of 32 products the sums of four each.
     fn fours(w: &[i8; REGISTER], x: &[i8; REGISTER]) -> [i32; LANES];
 
+    /// Adds [`Kernel::fours`] times `scale` to `lanes`, each with one rounding.
+    #[inline(always)]
+    fn add_fours(lanes: &mut [f32; LANES], scale: f32, w: &[i8; REGISTER], x: &[i8; REGISTER]) {
+        for (lane, four) in lanes.iter_mut().zip(Self::fours(w, x)) {
+            *lane = scale.mul_add(four as f32, *lane);
+        }
+    }
+
     /// Of each 32 of 256 products the sums of four each, times the scale of the group of 16, added up.
     fn scaled(w: &[i8; BLOCK], x: &[i8; BLOCK], scales: &[i8; BLOCK / GROUP]) -> [i32; LANES];
 }
@@ -74,6 +82,12 @@ impl Kernel for Avx2 {
     fn fours(w: &[i8; REGISTER], x: &[i8; REGISTER]) -> [i32; LANES] {
         // SAFETY: the type is named only where the machine has AVX2.
         unsafe { avx2::fours(w, x) }
+    }
+
+    #[inline(always)]
+    fn add_fours(lanes: &mut [f32; LANES], scale: f32, w: &[i8; REGISTER], x: &[i8; REGISTER]) {
+        // SAFETY: the type is named only where the machine has AVX2 and FMA.
+        unsafe { avx2::add_fours(lanes, scale, w, x) }
     }
 
     #[inline(always)]
@@ -144,12 +158,21 @@ mod avx2 {
         store(lanes).into_iter().fold(0, i32::wrapping_add)
     }
 
+    /// 32 bytes as 16-bit numbers, elements 0 to 15, 16 to 31. Halves are loaded: a load of all 32 waits for bytes that were stored as
+    /// halves until they are in the cache.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn wide(bytes: &[i8; REGISTER]) -> (__m256i, __m256i) {
+        let at = bytes.as_ptr().cast::<__m128i>();
+        // SAFETY: twice 16 bytes are read, from an array of 32; the loads ask for no alignment.
+        let (low, high) = unsafe { (_mm_loadu_si128(at), _mm_loadu_si128(at.add(1))) };
+        (_mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high))
+    }
+
     /// Both halves of 32 products, added in pairs: elements 0 to 15, 16 to 31.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn pairs(w: __m256i, x: __m256i) -> (__m256i, __m256i) {
-        let wide =
-            |bytes| (_mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)), _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)));
+    fn pairs(w: &[i8; REGISTER], x: &[i8; REGISTER]) -> (__m256i, __m256i) {
         let ((w0, w1), (x0, x1)) = (wide(w), wide(x));
         (_mm256_madd_epi16(w0, x0), _mm256_madd_epi16(w1, x1))
     }
@@ -157,7 +180,7 @@ mod avx2 {
     /// The sums of four of 32 products, in order.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn four_lanes(w: __m256i, x: __m256i) -> __m256i {
+    fn four_lanes(w: &[i8; REGISTER], x: &[i8; REGISTER]) -> __m256i {
         let (low, high) = pairs(w, x);
         // Adds neighbours inside each half of a register, so quarters come out as 0 to 7, 16 to 23, 8 to 15, 24 to 31.
         _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(low, high))
@@ -166,7 +189,18 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     #[inline]
     pub fn fours(w: &[i8; REGISTER], x: &[i8; REGISTER]) -> [i32; LANES] {
-        store(four_lanes(load(w), load(x)))
+        store(four_lanes(w, x))
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    pub fn add_fours(lanes: &mut [f32; LANES], scale: f32, w: &[i8; REGISTER], x: &[i8; REGISTER]) {
+        let fours = _mm256_cvtepi32_ps(four_lanes(w, x));
+        // SAFETY: 32 bytes are read and written, of an array of 32; neither asks for alignment.
+        unsafe {
+            let sums = _mm256_fmadd_ps(_mm256_set1_ps(scale), fours, _mm256_loadu_ps(lanes.as_ptr()));
+            _mm256_storeu_ps(lanes.as_mut_ptr(), sums);
+        }
     }
 
     #[target_feature(enable = "avx2")]
@@ -176,7 +210,7 @@ mod avx2 {
         for ((w, x), scales) in w.as_chunks().0.iter().zip(x.as_chunks().0).zip(scales.as_chunks::<2>().0) {
             let [a, b] = scales.map(i32::from);
             let scales = _mm256_setr_epi32(a, a, a, a, b, b, b, b);
-            sums = _mm256_add_epi32(sums, _mm256_mullo_epi32(four_lanes(load(w), load(x)), scales));
+            sums = _mm256_add_epi32(sums, _mm256_mullo_epi32(four_lanes(w, x), scales));
         }
         store(sums)
     }
@@ -186,7 +220,7 @@ mod avx2 {
         let ((w, w_rest), (x, x_rest)) = (w.as_chunks(), x.as_chunks());
         let mut sums = _mm256_setzero_si256();
         for (w, x) in w.iter().zip(x) {
-            let (low, high) = pairs(load(w), load(x));
+            let (low, high) = pairs(w, x);
             sums = _mm256_add_epi32(sums, _mm256_add_epi32(low, high));
         }
         total(sums).wrapping_add(super::plain_dot(w_rest, x_rest))
@@ -244,6 +278,10 @@ mod tests {
             assert_eq!(Avx2::scaled(w, x, scales), Portable::scaled(w, x, scales));
             let ([w, ..], [x, ..]) = (w.as_chunks().0, x.as_chunks().0) else { unreachable!() };
             assert_eq!(Avx2::fours(w, x), Portable::fours(w, x));
+            let (mut lanes, mut portable) = ([0.1; LANES], [0.1; LANES]);
+            Avx2::add_fours(&mut lanes, 0.7, w, x);
+            Portable::add_fours(&mut portable, 0.7, w, x);
+            assert_eq!(lanes.map(f32::to_bits), portable.map(f32::to_bits));
         };
         for (w, x, scale) in [(-128, -128, -128), (-128, 127, -128), (127, 127, 127), (-128, -128, 127), (0, 5, 1)] {
             same(&[w; BLOCK], &[x; BLOCK], &[scale; 16]);

@@ -85,7 +85,7 @@ impl<K: Kernel> Sum for Lanes<K> {
     #[inline(always)]
     fn add_32(&mut self, weight: &Codes, x: &Q8Block32, block: usize) {
         let (w, x_codes) = block_32(weight, x, block);
-        self.fma(weight.scale * x.scales[block], K::fours(w, x_codes));
+        K::add_fours(&mut self.lanes, weight.scale * x.scales[block], w, x_codes);
         if matches!(self.kind, TensorType::Q4_1 | TensorType::Q5_1) {
             self.min = (-weight.min).mul_add(x.sums[block], self.min);
         }

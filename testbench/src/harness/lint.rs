@@ -7,7 +7,11 @@ use super::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 use tritforge_rtl::leaves;
 use tritforge_spec::block::{BLOCKS, Dir};
 
@@ -50,9 +54,7 @@ fn write(design: &Design) -> Result<PathBuf> {
         let path = dir.join(name);
         // Rewriting an equal file would truncate it under another test that reads it.
         if fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            let part = dir.join(format!("{name}.{}-{:?}", std::process::id(), std::thread::current().id()));
-            fs::write(&part, text)?;
-            fs::rename(part, path)?;
+            put(&dir, name, text)?;
         }
     }
     Ok(dir)
@@ -72,12 +74,27 @@ fn names(design: &Design) -> impl Iterator<Item = &str> {
     design.sources.iter().map(|(n, _)| n.as_str())
 }
 
-/// Runs a tool in the folder of the sources; its output, or an error that holds it.
+/// Runs a tool in the folder of the sources; its output, or an error that holds it. What a tool that succeeded said is kept beside the
+/// sources, for the same question of another run.
 fn ask(tool: &Tool, design: &Design, arguments: &[String]) -> Result<String> {
-    let output = Command::new(&tool.path).current_dir(write(design)?).args(arguments).output()?;
+    let dir = write(design)?;
+    let question: String = Sha256::digest(format!("{tool:?} {arguments:?}")).iter().take(10).map(|b| format!("{b:02x}")).collect();
+    let answer = format!("said-{question}");
+    if let Ok(said) = fs::read_to_string(dir.join(&answer)) {
+        return Ok(said);
+    }
+    let output = Command::new(&tool.path).current_dir(&dir).args(arguments).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{} {}: {} {}\n{text}", design.top, params(design), tool.path.display(), arguments.join(" "));
+    put(&dir, &answer, &text)?;
     Ok(text)
+}
+
+/// Writes a file as a whole: another test reads it already or not yet.
+fn put(dir: &Path, name: &str, text: &str) -> Result<()> {
+    let part = dir.join(format!("{name}.{}-{:?}", std::process::id(), std::thread::current().id()));
+    fs::write(&part, text)?;
+    Ok(fs::rename(part, dir.join(name))?)
 }
 
 fn params(design: &Design) -> String {
