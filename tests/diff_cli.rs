@@ -153,6 +153,30 @@ fn wrong_use_gives_one_message_and_exit_code_2() {
     }
 }
 
+/// Every path fed with a trace of a model of another width.
+#[test]
+fn a_trace_of_another_model_is_refused_or_told() {
+    let folder = Folder::new("diff-other");
+    let (other, file) = (folder.file("other.gguf"), folder.file("other.safetensors"));
+    let shape = "layers=4,dim=128,heads=2,kv=1,head_dim=64,ffn=256";
+    assert!(run(&["synth-model", "--shape", shape, "--out", &other]).status.success());
+    trace("float", &file, &["--model", &other, "--tokens", "1,2,3"]);
+    for path in ["float", "f32", "f64", "integer", "sim"] {
+        let args = [path, file.as_str(), "--model", MODEL, "--config", "configs/small.toml"];
+        let (said, code) = diff(&args);
+        assert!(said.contains("PARTS at inp_embd: shapes [3, 256] and [3, 128]") && code == Some(1), "{path}: {said}");
+        assert!(!said.contains("diagnosis"), "{path}: {said}");
+        let mut fed = tritforge();
+        fed.arg("diff").args(args).arg("--stage-by-stage");
+        if ["integer", "sim"].contains(&path) {
+            let said = refusal(fed);
+            assert!(said.contains("of the model's width, found some missing or other"), "{path}: {said}");
+        } else {
+            assert_eq!(fed.output().unwrap().status.code(), Some(1), "{path}");
+        }
+    }
+}
+
 #[test]
 fn a_tolerance_decides_what_is_equal() {
     let args = ["float", "f32", "--model", MODEL, "--tokens", "1,403,407,261"];

@@ -18,7 +18,6 @@ pub mod suspects;
 use serde::Serialize;
 
 use crate::model::judge::Place;
-use crate::model::quant::Arithmetic;
 use crate::trace::{About, Tensor, Trace};
 use codes::{CodeDifferences, CodeSide, any_differs, compare_codes, norm_of};
 use compare::{Stats, compare, is_zero, not_numbers};
@@ -133,6 +132,12 @@ const MOST_DIAGNOSES: usize = 64;
 pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fed>, settings: Settings) -> Comparison {
     let own = noise::tolerances(a, b, fed.is_some());
     let tolerances = settings.tolerance.map_or(own, |t| Tolerances { whole: t, stage: t, a_position: 0.0, ..own });
+    let model = model.map(|model| {
+        let mut model = model.clone();
+        model.recipe.blocks = noise::both_in_blocks(a, b);
+        model
+    });
+    let model = model.as_ref();
     let sides = Sides { a, b, model, fed, tolerances, stage_by_stage: settings.stage_by_stage };
     let mut places: Vec<Place> = a.iter().map(|(place, _)| place).chain(b.iter().map(|(place, _)| place)).collect();
     places.sort_by_key(|place| place.rank());
@@ -150,8 +155,9 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
     let nothing_else = tolerances.exact || rows.iter().all(|row| row.verdict != Verdict::Carried);
     let only_ties = first_parting.is_none() && has_ties && nothing_else;
     let most = if settings.stage_by_stage { MOST_DIAGNOSES } else { 1 };
-    // What a note says needs no suspects.
-    let parted = rows.iter().filter(|row| row.verdict == Verdict::Parts).take(most);
+    // What a note says needs no suspects; behind other shapes stands another model.
+    let of_model = rows.iter().take_while(|row| row.verdict != Verdict::Unlike);
+    let parted = of_model.filter(|row| row.verdict == Verdict::Parts).take(most);
     let suspects = parted.filter(|row| row.note.is_none());
     let diagnoses =
         model.map_or_else(Vec::new, |model| suspects.filter_map(|row| Some(Scene::new(model, b, row.place)?.diagnose())).collect());
@@ -187,7 +193,6 @@ impl Sides<'_, '_> {
     fn one_stage(&self, place: Place) -> Option<Tensor> {
         match (self.fed, self.model) {
             (Some(fed), _) => fed.get(place).cloned(),
-            (None, Some(model)) if noise::both_in_blocks(self.a, self.b) => model.stage_in(place, self.b, Arithmetic::Ggml),
             (None, Some(model)) => model.stage(place, self.b, &model.recipe),
             (None, None) => None,
         }
