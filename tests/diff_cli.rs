@@ -6,7 +6,7 @@ use std::process::Output;
 
 use support::parts::Parts;
 use support::program::{Folder, refusal, stderr, tritforge};
-use tritforge::model::gguf::TensorType;
+use tritforge::model::gguf::{Metadata, TensorType};
 
 const MODEL: &str = "models/stories3m.tq2_0.gguf";
 
@@ -150,6 +150,27 @@ fn wrong_use_gives_one_message_and_exit_code_2() {
         command.arg("diff").args(&args);
         let said = refusal(command);
         assert!(said.contains(expected), "{args:?}: expected {expected:?}, said {said:?}");
+    }
+}
+
+/// llama.cpp's arithmetic with sums in f32 and in f64: nothing of the graph differs, whatever rounding turns.
+#[test]
+fn llama_cpps_arithmetic_parts_from_its_wide_sums_at_no_stage() {
+    let folder = Folder::new("diff-wide");
+    let file = folder.file("bitnet.gguf");
+    let mut parts = Parts::read(&std::fs::read(support::embedded("stories3m.tq2_0.gguf")).unwrap());
+    for (key, value) in &mut parts.metadata {
+        *key = key.replace("bitnet-b1.58.", "bitnet.");
+        if key == "general.architecture" {
+            *value = Metadata::Text("bitnet".into());
+        }
+    }
+    std::fs::write(&file, parts.write()).unwrap();
+    let story = story();
+    for more in [&[][..], &["--stage-by-stage"]] {
+        let (said, _) = diff(&[&["ggml", "wide", "--model", &file, "--prompt", &story], more].concat());
+        assert!(!said.contains("PARTS at"), "{said}");
+        assert!(said.contains("every stage agrees from b's inputs") || said.contains("EQUAL within"), "{said}");
     }
 }
 

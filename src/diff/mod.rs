@@ -131,7 +131,7 @@ const MOST_DIAGNOSES: usize = 64;
 /// where it is not what `model` gives.
 pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fed>, settings: Settings) -> Comparison {
     let own = noise::tolerances(a, b, fed.is_some());
-    let tolerances = settings.tolerance.map_or(own, |t| Tolerances { whole: t, stage: t, a_position: 0.0, ..own });
+    let tolerances = settings.tolerance.map_or(own, |t| Tolerances { whole: t, stage: t, a_position: 0.0, mix: 0.0, ..own });
     let model = model.map(|model| {
         let mut model = model.clone();
         model.recipe.blocks = noise::both_in_blocks(a, b);
