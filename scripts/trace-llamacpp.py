@@ -6,7 +6,7 @@ module, which exports that interface. Flash attention is off (it never holds sco
 the callback names is mapped:
 
     attn_norm-3 Qcur-3 Kcur-3 Vcur-3 kq-3 kq_soft_max-3 kqv_out-3 attn_sub_norm-3 attn_o_out-3 ffn_inp-3 ffn_norm-3 ffn_gate-3 ffn_up-3
-    ffn_swiglu-3 (ffn_gate_par-3) ffn_sub_norm-3 ffn_out-3 l_out-3 result_norm result_output
+    (ffn_gate_b-3 ffn_up_b-3) ffn_swiglu-3 (ffn_gate_par-3) ffn_sub_norm-3 ffn_out-3 l_out-3 result_norm result_output
 
 Qcur and Kcur are q and k before the rotation and, where the operation is ROPE, q_rope and k_rope. kq comes before its scale: it is multiplied
 by 1/sqrt(head size) here.
@@ -45,6 +45,9 @@ NAMES = {
     "ffn_norm": "ffn_norm",
     "ffn_gate": "ffn_gate",
     "ffn_up": "ffn_up",
+    # What they are with a bias; the callback sees them later.
+    "ffn_gate_b": "ffn_gate",
+    "ffn_up_b": "ffn_up",
     "ffn_gate_par": "ffn_act",
     "ffn_swiglu": "ffn_act",
     "ffn_sub_norm": "ffn_sub_norm",

@@ -138,7 +138,8 @@ after(model.lm_head, "result_output")
 
 with torch.no_grad():
     model(torch.tensor([ids]), use_cache=False)
-short = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+# Norms are computed in float32 whatever the type of the weights.
+short = {"float64": "f32", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 texts = {
     "format": "tritforge trace 1",
     "runtime": f"transformers {transformers.__version__}, torch {torch.__version__}",

@@ -22,7 +22,7 @@ fn open() -> (Model, Tokenizer) {
 }
 
 fn own_stories(tokenizer: &Tokenizer, length: usize) -> Vec<Vec<u32>> {
-    text::read_documents(&embedded("own-stories.txt"), tokenizer, length).unwrap()
+    text::read_documents(&embedded("own-stories.txt"), tokenizer, length).unwrap().ids
 }
 
 fn assert_stages(model: &Model, kv_bits: usize, rom: (u32, u32), ids: &[u32]) {
@@ -112,7 +112,7 @@ fn bars_hold_on_held_out_stories() {
     let Some(path) = test_data("models/held-out.txt") else { return };
     let (model, tokenizer) = open();
     let int = compile_model(&model, Some(&tokenizer), 8).unwrap();
-    let documents = text::read_documents(&path, &tokenizer, 96).unwrap();
+    let documents = text::read_documents(&path, &tokenizer, 96).unwrap().ids;
     let result = accuracy::measure(&model, &int, ROM, &documents[..3], &|| ()).unwrap();
     assert_eq!(bars::missed(&result), [""; 0]);
 }

@@ -8,11 +8,12 @@ mod support;
 
 use plain::{Fault, Plain};
 use support::parts::Parts;
-use tritforge::diff::graph::Evaluator;
+use tritforge::diff::graph::{Evaluator, Graph};
 use tritforge::diff::report;
 use tritforge::diff::{Comparison, Settings, Verdict, diff};
 use tritforge::model::gguf::{Gguf, GgufWriter, Metadata, TensorType};
 use tritforge::model::judge::{Place, Stage};
+use tritforge::model::quant::encode::encode_row;
 use tritforge::model::synth::{Synth, parse_shape};
 use tritforge::model::{LlamaModel, Model};
 use tritforge::trace::{Loaded, Runner, Trace};
@@ -473,6 +474,63 @@ fn values_that_are_no_numbers_and_zeros_are_said_and_nothing_is_suspected() {
         // What kq holds behind its query is nobody's.
         let (a, b) = (spoil(own(&file), 0, Stage::Kq, 1..2, f64::NAN), spoil(own(&file), 0, Stage::Kq, 1..2, f64::INFINITY));
         assert!(diff(&a, &b, None, None, Settings::default()).equal());
+    }
+}
+
+/// Quantised weights: llama.cpp rounds what they are multiplied with, and only its own arithmetic gives its numbers.
+#[test]
+fn llama_cpps_rounding_of_activations_is_named_and_no_fault_where_both_sides_have_it() {
+    let mut parts = Parts::read(&llama_file(SQUARES));
+    for tensor in parts.tensors.iter_mut().filter(|t| t.sizes.len() == 2 && t.name.starts_with("blk.")) {
+        let values: Vec<f32> = tensor.stored.as_chunks().0.iter().map(|&w| f32::from_le_bytes(w)).collect();
+        let mut stored = vec![0; TensorType::Q8_0.stored_bytes(values.len() as u64).unwrap() as usize];
+        encode_row(TensorType::Q8_0, &values, &mut stored).unwrap();
+        (tensor.kind, tensor.stored) = (TensorType::Q8_0, stored);
+    }
+    let file = parts.write();
+    let recorded = |runner| {
+        let parsed = Gguf::parse(&file).unwrap();
+        let mut loaded = Loaded::new("model.gguf".as_ref(), &parsed, vec![&file[..]]).unwrap();
+        loaded.load(runner).unwrap();
+        loaded.record(runner, &IDS, None).unwrap()
+    };
+    let parsed = Gguf::parse(&file).unwrap();
+    let model = LlamaModel::from_gguf(&parsed).unwrap();
+    let evaluator = Evaluator::new(Graph::Llama(&model));
+    let settings = Settings { tolerance: Some(4e-3), stage_by_stage: true };
+    let found = diff(&own(&file), &recorded(Runner::Ggml), Some(&evaluator), None, settings);
+    assert_eq!(found.first_parting.as_deref(), Some("blk.0.q"));
+    assert!(found.diagnoses.len() > 4);
+    for diagnosis in &found.diagnoses {
+        let names: Vec<&str> = diagnosis.findings.iter().map(|f| f.name).collect();
+        assert_eq!(names, ["llama.cpp's rounding of activations"], "{diagnosis:?}");
+    }
+    let found = diff(&recorded(Runner::Wide), &recorded(Runner::Ggml), Some(&evaluator), None, settings);
+    assert!(found.first_parting.is_none(), "{:?}", found.first_parting);
+}
+
+/// A trace of another model: its axes are compared before anything is computed from it.
+#[test]
+fn a_trace_of_a_model_of_other_sizes_is_told_and_nothing_is_suspected() {
+    for kind in [Kind::Ternary, Kind::Llama] {
+        for [sizes, others] in [[RECTANGLES, SQUARES], [SQUARES, RECTANGLES], [SQUARES, ALL_SQUARES], [ALL_SQUARES, SQUARES]] {
+            let (file, other) = (file_of(kind, sizes), own(&file_of(kind, others)));
+            for stage_by_stage in [false, true] {
+                let found = compared(&file, &other, stage_by_stage);
+                let first = found.rows.iter().find(|row| row.verdict == Verdict::Unlike).unwrap();
+                assert!(first.note.as_ref().unwrap().starts_with("shapes ["));
+                let of_model = found.rows.iter().position(|row| row.tensor == first.tensor).unwrap();
+                assert!(found.diagnoses.iter().all(|d| found.rows[..of_model].iter().any(|row| row.tensor == d.tensor)));
+                assert!(report::text(&found, true).contains(&format!("{:<24}", first.tensor)));
+            }
+            // Two traces of the other model, beside this one.
+            let parsed = Gguf::parse(&file).unwrap();
+            let mut loaded = Loaded::new("model.gguf".as_ref(), &parsed, vec![&file[..]]).unwrap();
+            loaded.load(Runner::F64).unwrap();
+            let evaluator = Evaluator::new(loaded.graph(Runner::F64).unwrap());
+            let found = diff(&other, &other, Some(&evaluator), None, Settings::default());
+            assert!(found.equal() && found.diagnoses.is_empty());
+        }
     }
 }
 

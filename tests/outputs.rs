@@ -177,6 +177,22 @@ fn a_full_or_closed_output_is_no_crash() {
     assert_eq!(out.status.code(), Some(2));
 }
 
+/// A pipe cannot be mapped, and opening one that nobody writes to would wait for ever.
+#[test]
+fn a_pipe_as_an_input_is_refused_at_once() {
+    let folder = Folder::new("pipe-in");
+    let pipe = folder.file("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (args, expected) in [
+        (vec!["inspect", &pipe], "expected a regular file, found a device or pipe; a model is mapped into memory"),
+        (vec!["run", "--tokens", "1", "--model", "/dev/null"], "/dev/null: expected a regular file, found a device or pipe"),
+        (vec!["diff", &pipe, &pipe], "file: expected a safetensors file, found no regular file"),
+    ] {
+        let said = said(&args);
+        assert!(said.contains(expected), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn names_from_files_cannot_steer_a_terminal() {
     let folder = Folder::new("outputs-names");

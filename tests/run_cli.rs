@@ -80,6 +80,9 @@ fn perplexity_is_that_of_the_golden_losses() {
     let golden = golden::read().own_stories;
     assert_eq!(found["predictions"], golden.tokens_predicted);
     assert!((found["nll"].as_f64().unwrap() - golden.nll).abs() < 5e-7, "{found}");
+    // The stories go on behind the context.
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(said.contains("note: 10 documents are longer than the context of 256: their last "), "{said}");
 }
 
 #[test]

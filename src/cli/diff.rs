@@ -166,8 +166,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     };
     if let (Side::Ours(Runner::Integer | Runner::Sim | Runner::Rtl), None, true) = (&a, &fed, args.stage_by_stage) {
         bail!(
-            "--stage-by-stage: expected inp_embd, and attn_resid and l_out of every layer, in B (what the integer paths are fed), found some missing; \
-             compare whole runs or trace more"
+            "--stage-by-stage: expected inp_embd, and attn_resid and l_out of every layer, in B (what the integer paths are fed), of the model's width, found \
+             some missing or other; compare whole runs or trace more"
         );
     }
     finish(&args, &trace_a, &trace_b, Some(&evaluator), fed.as_ref())

@@ -79,7 +79,8 @@ pub struct Args {
     /// Print the N largest logits of every step on standard error.
     #[arg(long, value_name = "N", default_value_t = 0)]
     top_logits: usize,
-    /// Instead measure the perplexity of a text, UTF-8; documents are separated by lines equal to <|endoftext|>.
+    /// Instead measure the perplexity of a text, UTF-8; documents are separated by lines equal to <|endoftext|>, and each is cut to the
+    /// model's context.
     #[arg(long, value_name = "FILE")]
     perplexity: Option<PathBuf>,
     /// How sums are done; without it ggml, for bitnet-b1.58 float.
@@ -114,7 +115,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     };
     if let Some(path) = &args.perplexity {
         let documents = text::read_documents(path, &tokenizer?, model.context())?;
-        let outcome = perplexity(&args, &engine, &documents)?;
+        if let (documents @ 1.., ids) = documents.cut {
+            let context = model.context();
+            output::note(format_args!(
+                "note: {documents} documents are longer than the context of {context}: their last {ids} ids are left out"
+            ));
+        }
+        let outcome = perplexity(&args, &engine, &documents.ids)?;
         timing();
         return Ok(outcome);
     }

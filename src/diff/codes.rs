@@ -1,12 +1,12 @@
-//! int8 codes of both sides: which differences are single steps at a tie. In: the codes, and the values before rounding where the traces
-//! have them. Out: counts of each kind.
+//! int8 codes of both sides: which differences are single steps at a tie. In: the codes, and the values before rounding where they are known.
+//! Out: counts of each kind.
 
 use serde::Serialize;
 
 use super::compare::described;
 use crate::model::judge::stages::{ABSMAX_FLOOR, CODE_ONE, absmax};
 use crate::model::judge::{Place, Stage};
-use crate::trace::{Tensor, Trace};
+use crate::trace::Tensor;
 
 /// Codes that differ, by cause.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -36,18 +36,31 @@ pub fn norm_of(stage: Stage) -> Option<Stage> {
     }
 }
 
-/// The values before rounding, in codes.
-fn unrounded(place: Place, trace: &Trace) -> Option<Vec<f64>> {
-    let norm = trace.get(Place { stage: norm_of(place.stage)?, ..place })?;
-    Some(norm.rows().flat_map(|row| row.iter().map(move |v| v * CODE_ONE / absmax(row).max(ABSMAX_FLOOR))).collect())
+/// One side: its codes, and what it rounded to them.
+#[derive(Clone, Copy)]
+pub struct CodeSide<'t> {
+    /// An int8 stage.
+    pub codes: &'t Tensor,
+    /// Its norm.
+    pub norm: Option<&'t Tensor>,
 }
 
-/// Compares the codes of `place`. A value within `tie` codes of a boundary is at a tie; where a side has no values before rounding,
-/// differences count as carried if something further up differed (`differed`).
-pub fn compare_codes(place: Place, a: (&Trace, &Tensor), b: (&Trace, &Tensor), tie: f64, differed: bool) -> CodeDifferences {
+/// The values before rounding, in codes.
+fn unrounded(norm: &Tensor) -> Vec<f64> {
+    norm.rows().flat_map(|row| row.iter().map(move |v| v * CODE_ONE / absmax(row).max(ABSMAX_FLOOR))).collect()
+}
+
+/// Whether any code differs.
+pub fn any_differs(a: &Tensor, b: &Tensor) -> bool {
+    matches!((&a.int8, &b.int8), (Some(x), Some(y)) if x.codes != y.codes)
+}
+
+/// Compares the codes of `place`. A value within `tie` codes of a boundary is at a tie; where the values before rounding of a side are not
+/// known, differences count as carried if something further up differed (`differed`).
+pub fn compare_codes(place: Place, a: CodeSide<'_>, b: CodeSide<'_>, tie: f64, differed: bool) -> CodeDifferences {
     let mut found = CodeDifferences::default();
-    let (Some(x), Some(y)) = (&a.1.int8, &b.1.int8) else { return found };
-    let [u, v] = [a.0, b.0].map(|trace| unrounded(place, trace));
+    let (Some(x), Some(y)) = (&a.codes.int8, &b.codes.int8) else { return found };
+    let [u, v] = [a.norm, b.norm].map(|norm| norm.map(unrounded));
     let at_boundary = |u: f64| ((u - u.floor()) - 0.5).abs() <= tie;
     let mut first_is_real = false;
     for (at, (&p, &q)) in x.codes.iter().zip(&y.codes).enumerate() {
@@ -71,8 +84,8 @@ pub fn compare_codes(place: Place, a: (&Trace, &Tensor), b: (&Trace, &Tensor), t
             true
         };
         if found.first.is_none() || real && !first_is_real {
-            let number = |u: Option<f64>| u.map_or("not in the trace".into(), |u| format!("{u:.6}"));
-            let width = a.1.width().max(1);
+            let number = |u: Option<f64>| u.map_or("unknown".into(), |u| format!("{u:.6}"));
+            let width = a.codes.width().max(1);
             let index = described(place, &[at / width, at % width]);
             found.first = Some(format!("{index}: codes {p} and {q}, before rounding {} and {}", number(u), number(v)));
             first_is_real = real;

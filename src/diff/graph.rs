@@ -5,7 +5,7 @@ use super::recipe::{Gain, HeadOrder, KvMap, Norm, Part, Recipe, Use};
 use super::stage::Pass;
 use crate::model::judge::{Place, Stage};
 use crate::model::llama::{FeedForward, Linear, Pairs, Rope, Scaling};
-use crate::model::quant::{Arithmetic, Matrix, StoredMatrix};
+use crate::model::quant::{Matrix, StoredMatrix};
 use crate::model::{Activation, LlamaModel, Model, TernaryTensor};
 use crate::trace::{About, Tensor, Trace};
 
@@ -111,6 +111,7 @@ impl<'m> Evaluator<'m> {
             gains: [Gain::Power(1); 5],
             epsilon: 0.0,
             quantised: true,
+            blocks: false,
             rotated: true,
             theta: 0.0,
             shift: 0.0,
@@ -160,7 +161,7 @@ impl<'m> Evaluator<'m> {
                 recipe.epsilon = s.rms_epsilon.into();
                 recipe.theta = s.rope.base.into();
                 recipe.pairs = s.rope.pairs;
-                recipe.attention_scale = s.attention_scale.into();
+                recipe.attention_scale = s.attention_scale().into();
                 Self { graph, shape, recipe, rope: Some((&s.rope, model.rope_divisors.as_deref())) }
             }
         }
@@ -207,11 +208,20 @@ impl<'m> Evaluator<'m> {
         Pass::new(self, given, recipe).stage(place)
     }
 
-    /// As [`Evaluator::stage`] in the model's own way, products in llama.cpp's arithmetic.
-    pub fn stage_in(&self, place: Place, given: &Trace, arithmetic: Arithmetic) -> Option<Tensor> {
-        let mut pass = Pass::new(self, given, &self.recipe);
-        pass.arithmetic = Some(arithmetic);
-        pass.stage(place)
+    /// Whether a tensor has the axes of this model's `stage`; how many tokens it has is not looked at.
+    pub(super) fn fits(&self, stage: Stage, tensor: &Tensor) -> bool {
+        use Stage::*;
+        let s = &self.shape;
+        let (first, rest) = (tensor.shape.first(), tensor.shape.get(1..).unwrap_or_default());
+        match stage {
+            Q | QRope => rest == [s.heads, s.head_dim],
+            K | KRope | V => rest == [s.kv_heads, s.head_dim],
+            Kq | KqSoft => first == Some(&s.heads) && rest.len() == 2,
+            Kqv | AttnSubNorm | AttnSubNormQ8 => rest == [s.heads * s.head_dim],
+            FfnGate | FfnUp | FfnAct | FfnSubNorm | FfnSubNormQ8 => rest == [s.ffn],
+            ResultOutput => rest == [s.vocab],
+            InpEmbd | AttnNorm | AttnNormQ8 | AttnOut | AttnResid | FfnNorm | FfnNormQ8 | FfnOut | LOut | ResultNorm => rest == [s.dim],
+        }
     }
 
     /// Matrices and norms that the computation of `place` from `given` uses.

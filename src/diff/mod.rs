@@ -18,9 +18,8 @@ pub mod suspects;
 use serde::Serialize;
 
 use crate::model::judge::Place;
-use crate::model::quant::Arithmetic;
-use crate::trace::{About, Trace};
-use codes::{CodeDifferences, compare_codes};
+use crate::trace::{About, Tensor, Trace};
+use codes::{CodeDifferences, CodeSide, any_differs, compare_codes, norm_of};
 use compare::{Stats, compare, is_zero, not_numbers};
 use graph::Evaluator;
 use noise::Tolerances;
@@ -64,6 +63,16 @@ pub struct Row {
     pub stage: Option<Stats>,
     /// What stands in the way of comparing.
     pub note: Option<String>,
+    /// Some values of it are no numbers.
+    #[serde(skip)]
+    no_numbers: bool,
+}
+
+impl Row {
+    /// The sides differ here.
+    fn differs(&self) -> bool {
+        !matches!(self.verdict, Verdict::Equal | Verdict::OneSide)
+    }
 }
 
 /// The result.
@@ -73,6 +82,8 @@ pub struct Comparison {
     pub sides: [About; 2],
     /// Ids of the pass.
     pub tokens: Vec<u32>,
+    /// Position of the first of them.
+    pub first_position: usize,
     /// What counted as equal.
     pub tolerances: Tolerances,
     /// Each stage was fed b's inputs.
@@ -97,7 +108,7 @@ pub struct Comparison {
 impl Comparison {
     /// Everything is equal within the tolerance.
     pub fn equal(&self) -> bool {
-        self.rows.iter().all(|row| matches!(row.verdict, Verdict::Equal | Verdict::OneSide))
+        !self.rows.iter().any(Row::differs)
     }
 }
 
@@ -120,76 +131,33 @@ const MOST_DIAGNOSES: usize = 64;
 /// where it is not what `model` gives.
 pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fed>, settings: Settings) -> Comparison {
     let own = noise::tolerances(a, b, fed.is_some());
-    let tolerances = settings.tolerance.map_or(own, |t| Tolerances { whole: t, stage: t, a_position: 0.0, ..own });
-    let positions = a.first_position + a.tokens.len();
-    let arithmetic = noise::both_in_blocks(a, b).then_some(Arithmetic::Ggml);
-    let one_stage = |place| match (fed, model) {
-        (Some(fed), _) => fed.get(place).cloned(),
-        (None, Some(model)) => match arithmetic {
-            Some(arithmetic) => model.stage_in(place, b, arithmetic),
-            None => model.stage(place, b, &model.recipe),
-        },
-        (None, None) => None,
-    };
+    let tolerances = settings.tolerance.map_or(own, |t| Tolerances { whole: t, stage: t, a_position: 0.0, mix: 0.0, ..own });
+    let model = model.map(|model| {
+        let mut model = model.clone();
+        model.recipe.blocks = noise::both_in_blocks(a, b);
+        model
+    });
+    let model = model.as_ref();
+    let sides = Sides { a, b, model, fed, tolerances, stage_by_stage: settings.stage_by_stage };
     let mut places: Vec<Place> = a.iter().map(|(place, _)| place).chain(b.iter().map(|(place, _)| place)).collect();
     places.sort_by_key(|place| place.rank());
     places.dedup();
     let mut rows: Vec<Row> = Vec::new();
-    let mut no_numbers = false;
     for place in places {
-        let mut row =
-            Row { tensor: place.to_string(), place, verdict: Verdict::OneSide, stats: None, codes: None, stage: None, note: None };
-        if let (Some(x), Some(y)) = (a.get(place), b.get(place)) {
-            let stage = one_stage(place);
-            let (left, left_trace) = match &stage {
-                // The definition rounds what b had before rounding; an execution that was fed does not show what it rounded.
-                Some(stage) if settings.stage_by_stage => (stage, fed.unwrap_or(b)),
-                _ => (x, a),
-            };
-            let of_stage = tolerances.of_stage(place, positions);
-            let tolerance = if settings.stage_by_stage { of_stage } else { tolerances.of_whole(positions) };
-            match compare(place, left, y, tolerance) {
-                Err(unlike) => {
-                    row.verdict = Verdict::Unlike;
-                    row.note = Some(format!("shapes {:?} and {:?}", unlike.shapes[0], unlike.shapes[1]));
-                }
-                Ok(stats) => {
-                    let differed =
-                        settings.stage_by_stage || rows.iter().any(|row| !matches!(row.verdict, Verdict::Equal | Verdict::OneSide));
-                    row.codes = left.int8.is_some().then(|| compare_codes(place, (left_trace, left), (b, y), tolerances.tie, differed));
-                    row.stage = stage.as_ref().and_then(|stage| compare(place, stage, y, of_stage).ok());
-                    if let (Some(codes), Some(Stats { beyond: 0, .. })) = (&mut row.codes, &row.stage) {
-                        // From b's inputs the rounding is b's: whatever differs came in with them.
-                        codes.carried += std::mem::take(&mut codes.real);
-                    }
-                    row.verdict = verdict(&stats, row.codes.as_ref(), row.stage.as_ref(), of_stage);
-                    let unlike_numbers = [("a", left), ("b", y)].map(|(side, t)| Some(format!("{side} holds {}", not_numbers(place, t)?)));
-                    if unlike_numbers.iter().any(Option::is_some) {
-                        row.verdict = if no_numbers { Verdict::Carried } else { Verdict::Parts };
-                        row.note = Some(unlike_numbers.into_iter().flatten().collect::<Vec<_>>().join(", "));
-                        no_numbers = true;
-                    } else if matches!(row.verdict, Verdict::Parts | Verdict::Beyond) && is_zero(place, y) && !is_zero(place, left) {
-                        row.note = Some("b is all zeros".into());
-                    }
-                    row.stats = Some(stats);
-                }
-            }
-        } else {
-            row.note = Some(if a.get(place).is_some() { "only a has it" } else { "only b has it" }.into());
-        }
+        let row = sides.row(place, &rows);
         rows.push(row);
     }
     let first = |kinds: &[Verdict]| rows.iter().find(|row| kinds.contains(&row.verdict)).map(|row| row.tensor.clone());
     let parting = [Verdict::Parts, Verdict::Beyond, Verdict::Unlike];
     let first_parting = first(&parting);
-    let beyond = |row: &&Row| !matches!(row.verdict, Verdict::Equal | Verdict::OneSide);
-    let first_beyond = rows.iter().find(beyond).map(|row| row.tensor.clone());
+    let first_beyond = rows.iter().find(|row| row.differs()).map(|row| row.tensor.clone());
     let has_ties = rows.iter().any(|row| row.codes.as_ref().is_some_and(|codes| codes.ties > 0));
     let nothing_else = tolerances.exact || rows.iter().all(|row| row.verdict != Verdict::Carried);
     let only_ties = first_parting.is_none() && has_ties && nothing_else;
     let most = if settings.stage_by_stage { MOST_DIAGNOSES } else { 1 };
-    // What a note says needs no suspects.
-    let parted = rows.iter().filter(|row| row.verdict == Verdict::Parts).take(most);
+    // What a note says needs no suspects; behind other shapes stands another model.
+    let of_model = rows.iter().take_while(|row| row.verdict != Verdict::Unlike);
+    let parted = of_model.filter(|row| row.verdict == Verdict::Parts).take(most);
     let suspects = parted.filter(|row| row.note.is_none());
     let diagnoses =
         model.map_or_else(Vec::new, |model| suspects.filter_map(|row| Some(Scene::new(model, b, row.place)?.diagnose())).collect());
@@ -197,6 +165,7 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
     Comparison {
         sides: [a.about.clone(), b.about.clone()],
         tokens: a.tokens.clone(),
+        first_position: a.first_position,
         tolerances,
         stage_by_stage: settings.stage_by_stage,
         first_beyond,
@@ -206,6 +175,92 @@ pub fn diff(a: &Trace, b: &Trace, model: Option<&Evaluator<'_>>, fed: Option<&Fe
         diagnoses,
         unknown,
         with_model: model.is_some(),
+    }
+}
+
+/// What is compared, and how.
+struct Sides<'s, 'm> {
+    a: &'s Trace,
+    b: &'s Trace,
+    model: Option<&'s Evaluator<'m>>,
+    fed: Option<&'s Fed>,
+    tolerances: Tolerances,
+    stage_by_stage: bool,
+}
+
+impl Sides<'_, '_> {
+    /// What a's execution, or else its model, gives at `place` from b's inputs.
+    fn one_stage(&self, place: Place) -> Option<Tensor> {
+        match (self.fed, self.model) {
+            (Some(fed), _) => fed.get(place).cloned(),
+            (None, Some(model)) => model.stage(place, self.b, &model.recipe),
+            (None, None) => None,
+        }
+    }
+
+    /// The tensor at `place` of both sides; `before`: the rows of what was computed before it.
+    fn row(&self, place: Place, before: &[Row]) -> Row {
+        let (a, b, tolerances) = (self.a, self.b, &self.tolerances);
+        let mut row = Row {
+            tensor: place.to_string(),
+            place,
+            verdict: Verdict::OneSide,
+            stats: None,
+            codes: None,
+            stage: None,
+            note: None,
+            no_numbers: false,
+        };
+        let (Some(x), Some(y)) = (a.get(place), b.get(place)) else {
+            row.note = Some(if a.get(place).is_some() { "only a has it" } else { "only b has it" }.into());
+            return row;
+        };
+        let stage = self.one_stage(place);
+        let (left, left_trace) = match &stage {
+            // The definition rounds what b had before rounding, an execution that was fed what it made of b's inputs.
+            Some(stage) if self.stage_by_stage => (stage, self.fed.unwrap_or(b)),
+            _ => (x, a),
+        };
+        let positions = a.first_position + a.tokens.len();
+        let of_stage = tolerances.of_stage(place, positions);
+        let tolerance = if self.stage_by_stage { of_stage } else { tolerances.of_whole(positions) };
+        let stats = match compare(place, left, y, tolerance) {
+            Ok(stats) => stats,
+            Err(unlike) => {
+                row.verdict = Verdict::Unlike;
+                row.note = Some(format!("shapes {:?} and {:?}", unlike.shapes[0], unlike.shapes[1]));
+                return row;
+            }
+        };
+        row.stage = stage.as_ref().and_then(|stage| compare(place, stage, y, of_stage).ok());
+        row.codes = left.int8.is_some().then(|| {
+            let differ = any_differs(left, y);
+            let [u, v] = [left_trace, b].map(|trace| differ.then(|| self.rounded(place, trace)).flatten());
+            let differed = self.stage_by_stage || before.iter().any(Row::differs);
+            let of = |codes, norm| CodeSide { codes, norm };
+            compare_codes(place, of(left, u.as_ref()), of(y, v.as_ref()), tolerances.tie, differed)
+        });
+        if let (Some(codes), Some(Stats { beyond: 0, .. })) = (&mut row.codes, &row.stage) {
+            // From b's inputs the rounding is b's: whatever differs came in with them.
+            codes.carried += std::mem::take(&mut codes.real);
+        }
+        row.verdict = verdict(&stats, row.codes.as_ref(), row.stage.as_ref(), of_stage);
+        let no_numbers = [("a", left), ("b", y)].map(|(side, t)| Some(format!("{side} holds {}", not_numbers(place, t)?)));
+        let no_numbers: Vec<String> = no_numbers.into_iter().flatten().collect();
+        if !no_numbers.is_empty() {
+            row.verdict = if before.iter().any(|row| row.no_numbers) { Verdict::Carried } else { Verdict::Parts };
+            (row.note, row.no_numbers) = (Some(no_numbers.join(", ")), true);
+        } else if matches!(row.verdict, Verdict::Parts | Verdict::Beyond) && is_zero(place, y) && !is_zero(place, left) {
+            row.note = Some("b is all zeros".into());
+        }
+        row.stats = Some(stats);
+        row
+    }
+
+    /// What the int8 stage at `place` rounds: the norm in `trace`, else what the model gives from the tensors before it.
+    fn rounded(&self, place: Place, trace: &Trace) -> Option<Tensor> {
+        let norm = Place { stage: norm_of(place.stage)?, ..place };
+        trace.get(norm).cloned().or_else(|| self.model?.stage(norm, trace, &self.model?.recipe))
     }
 }
 

@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{Comparison, Row, Verdict};
+use crate::model::judge::{Place, Stage};
 
 const SIZE: (u32, u32) = (1500, 760);
 const INK: RGBColor = RGBColor(40, 40, 46);
@@ -49,7 +50,8 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
     let rows: Vec<&Row> = c.rows.iter().filter(|row| row.stats.is_some()).collect();
     let values = || rows.iter().flat_map(|row| [whole(row), stage(row)]).flatten().filter(|v| *v > 0.0 && v.is_finite());
     let t = &c.tolerances;
-    let of_whole = t.of_whole(c.tokens.len());
+    let positions = c.first_position + c.tokens.len();
+    let of_whole = t.of_whole(positions);
     let marks = [of_whole, t.stage];
     let low = values().chain(marks).fold(f64::INFINITY, f64::min) / 5.0;
     let high = values().chain(marks).fold(0.0, f64::max) * 5.0;
@@ -75,7 +77,7 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
         .axis_style(SOFT)
         .x_labels(0)
         .y_desc("largest error, relative")
-        .x_desc("tensors in the order of computation; first of each layer marked")
+        .x_desc("tensors in the order of computation; first of each layer marked; on the axis: no error")
         .y_label_formatter(&|v| format!("{v:.0e}"))
         .label_style(font(15, INK))
         .axis_desc_style(font(17, INK))
@@ -93,13 +95,22 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, c: &Comparis
         chart.draw_series([Text::new(format!("layer {layer}"), (x + right * 0.003, high / 1.3), style)])?;
     }
     let mut levels = vec![(t.stage, "tolerance of one stage", STAGE)];
-    if !c.stage_by_stage {
-        levels.push((of_whole, "tolerance of whole runs", WHOLE));
+    match c.stage_by_stage {
+        // One line where both are one.
+        false if of_whole == t.stage => levels[0].1 = "tolerance of one stage and of whole runs",
+        false => levels.push((of_whole, "tolerance of whole runs", WHOLE)),
+        true => {}
+    }
+    let rotated = t.of_stage(Place { layer: Some(0), stage: Stage::QRope }, positions);
+    if rotated > t.stage * 1.5 {
+        levels.push((rotated, "tolerance of q_rope and k_rope", STAGE));
     }
     for (level, name, ink) in levels {
         chart.draw_series(DashedLineSeries::new([(-0.5, level), (right, level)], 6, 5, ink.stroke_width(1)))?;
-        let style = font(14, ink).pos(Pos::new(HPos::Right, VPos::Bottom));
-        chart.draw_series([Text::new(format!("{name} {level:.1e}"), (right, level * 1.1), style)])?;
+        // Below its line, as the next one may be near.
+        let (v, y) = if level == rotated { (VPos::Top, level / 1.1) } else { (VPos::Bottom, level * 1.1) };
+        let style = font(14, ink).pos(Pos::new(HPos::Right, v));
+        chart.draw_series([Text::new(format!("{name} {level:.1e}"), (right, y), style)])?;
     }
     let floor = |v: f64| if v > 0.0 { v.min(high) } else { low.max(LEAST) };
     let points = |get: fn(&Row) -> Option<f64>| -> Vec<(f64, f64)> {

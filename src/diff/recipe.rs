@@ -106,6 +106,8 @@ pub struct Recipe {
     pub epsilon: f64,
     /// Activations are rounded to int8 before ternary products.
     pub quantised: bool,
+    /// Activations are rounded before products as llama.cpp rounds them, and sums are its.
+    pub blocks: bool,
     /// Heads are rotated at all.
     pub rotated: bool,
     /// Base of the frequencies.

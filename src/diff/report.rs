@@ -143,9 +143,9 @@ fn conclusion(c: &Comparison) -> String {
     }
     let mut out = String::new();
     if let Some(row) = find(&c.first_beyond) {
-        let figures = row.stats.as_ref().map_or(String::new(), element);
-        let figures = row.codes.as_ref().and_then(|codes| codes.first.clone()).unwrap_or(figures);
-        out += &format!("first beyond the tolerance: {}, {figures}\n", row.tensor);
+        let codes = row.codes.as_ref().and_then(|codes| codes.first.clone());
+        let figures = codes.or_else(|| row.stats.as_ref().map(element)).map_or(String::new(), |figures| format!(", {figures}"));
+        out += &format!("first beyond the tolerance: {}{figures}\n", row.tensor);
     }
     match find(&c.first_parting) {
         None if c.only_ties => {

@@ -33,6 +33,8 @@ const NORMS: &[Stage] = &[Stage::AttnNorm, Stage::AttnSubNorm, Stage::FfnNorm, S
 const LINEAR: &[Stage] = &[Stage::Q, Stage::K, Stage::V, Stage::AttnOut, Stage::FfnGate, Stage::FfnUp, Stage::FfnOut];
 const LINEAR_AND_HEAD: &[Stage] =
     &[Stage::Q, Stage::K, Stage::V, Stage::AttnOut, Stage::FfnGate, Stage::FfnUp, Stage::FfnOut, Stage::ResultOutput];
+const PRODUCTS: &[Stage] =
+    &[Stage::Q, Stage::K, Stage::V, Stage::Kq, Stage::AttnOut, Stage::FfnGate, Stage::FfnUp, Stage::FfnOut, Stage::ResultOutput];
 /// Positions are tried shifted by up to this many either way.
 const MOST_SHIFT: i32 = 32;
 /// Or by this many, where each takes long.
@@ -179,6 +181,14 @@ pub const SUSPECTS: &[Suspect] = &[
         tries: |s| match s.evaluator.graph {
             Graph::Ternary(_) => vec![s.with("the ternary product takes the norm's floats", |r| r.quantised = false)],
             Graph::Llama(_) => vec![],
+        },
+    },
+    Suspect {
+        name: "llama.cpp's rounding of activations",
+        stages: PRODUCTS,
+        tries: |s| match s.evaluator.graph {
+            Graph::Llama(_) if !s.recipe().blocks => vec![s.with("to the type that the weight's goes with", |r| r.blocks = true)],
+            _ => vec![],
         },
     },
     Suspect {

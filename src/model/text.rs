@@ -26,22 +26,35 @@ pub fn documents(text: &str) -> Vec<&str> {
     out.into_iter().map(str::trim).filter(|document| !document.is_empty()).collect()
 }
 
-/// The ids of each document of the file at `path`, cut to `context`.
+/// A text's documents as ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documents {
+    /// Of each document, at most as many as the context has positions.
+    pub ids: Vec<Vec<u32>>,
+    /// Documents that were longer, and the ids that they lost.
+    pub cut: (usize, usize),
+}
+
+/// The documents of the file at `path`, cut to `context`.
 ///
 /// # Errors
 /// [`ModelError::Io`] if the file cannot be read or is not UTF-8; as [`Tokenizer::encode_with_bos`].
-pub fn read_documents(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<Vec<u32>>, ModelError> {
+pub fn read_documents(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Documents, ModelError> {
     let text = crate::inputs::read_text(path).map_err(|cause| ModelError::Io {
         path: path.to_owned(),
         cause,
         remedy: "give a readable text file in UTF-8",
     })?;
-    let ids = documents(&text).into_iter().map(|document| {
+    let mut all = Documents { ids: Vec::new(), cut: (0, 0) };
+    for document in documents(&text) {
         let mut ids = tokenizer.encode_with_bos(document)?;
-        ids.truncate(context);
-        Ok(ids)
-    });
-    ids.collect()
+        if ids.len() > context {
+            all.cut = (all.cut.0 + 1, all.cut.1 + ids.len() - context);
+            ids.truncate(context);
+        }
+        all.ids.push(ids);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

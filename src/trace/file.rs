@@ -47,10 +47,11 @@ pub fn read(path: &Path) -> anyhow::Result<Trace> {
     use anyhow::Context;
     let context = || format!("trace {}", path.display());
     crate::inputs::note(path);
-    let file = std::fs::File::open(path).with_context(context)?;
-    if !file.metadata().with_context(context)?.is_file() {
+    // Asked before it is opened: a pipe that nobody writes to would never open.
+    if !std::fs::metadata(path).with_context(context)?.is_file() {
         return Err(refuse("file", "a safetensors file", "no regular file")).with_context(context);
     }
+    let file = std::fs::File::open(path).with_context(context)?;
     // SAFETY: the map is read-only and private to this function; a trace is not written while it is read.
     let map = unsafe { memmap2::Mmap::map(&file) }.with_context(context)?;
     parse(&map).with_context(context)

@@ -175,7 +175,7 @@ impl<'a> Loaded<'a> {
     }
 
     /// What an integer path gives stage by stage from the inputs in `other`: from each sub-layer's residual rows, rounded to the contract's, the
-    /// whole sub-layer. None for the other paths, whose graph's definition says it, and where `other` lacks a sub-layer's rows. With
+    /// whole sub-layer. None for the other paths, whose graph's definition says it, and where `other` lacks a sub-layer's rows of this model's width. With
     /// `itself` the path's own hardware computes the attention sub-layers, else the integer reference, whose values they have.
     ///
     /// # Errors
@@ -185,10 +185,10 @@ impl<'a> Loaded<'a> {
         if !matches!(runner, Runner::Integer | Runner::Sim | Runner::Rtl) || other.first_position > 0 {
             return Ok(None);
         }
-        let layers = self.ternary()?.layers.len();
+        let (layers, dim) = (self.ternary()?.layers.len(), self.ternary()?.shape.dim);
         let streams =
             (0..layers).flat_map(|layer| [stream(layer), Place { layer: Some(layer), stage: Stage::AttnResid }]).chain([stream(layers)]);
-        if streams.into_iter().any(|place| other.get(place).is_none()) {
+        if streams.into_iter().any(|place| other.get(place).is_none_or(|rows| rows.shape != [other.tokens.len(), dim])) {
             return Ok(None);
         }
         if hardware {

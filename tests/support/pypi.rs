@@ -42,7 +42,7 @@ fn install(folder: &Path, packages: &[&str], work: impl FnOnce() -> bool) -> boo
     let _ = std::fs::remove_dir_all(folder);
     let done = work() && std::fs::write(&mark, &wanted).is_ok();
     if !done {
-        eprintln!("SKIPPED: cannot install {} from PyPI with python3", packages.join(", "));
+        super::skipped(&format!("cannot install {} from PyPI with python3", packages.join(", ")));
     }
     done
 }

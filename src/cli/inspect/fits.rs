@@ -1,5 +1,6 @@
 //! Which accelerator configurations can run a model, and why others cannot. In: a file, what its tensors hold, configurations.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -51,10 +52,11 @@ pub fn fits(gguf: &Gguf<'_>, tensors: &[Tensor], files: &[PathBuf]) -> anyhow::R
 /// The model's shape for the hardware; or what no configuration can change.
 fn shape(gguf: &Gguf<'_>, tensors: &[Tensor]) -> Result<tritforge_spec::hw::AttnShape, String> {
     let shape = ModelShape::from_gguf(gguf).map_err(|refusal| refusal.to_string())?;
+    let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     for layer in 0..shape.layers.min(tensors.len()) {
         for part in LINEAR {
             let name = format!("blk.{layer}.{part}.weight");
-            match tensors.iter().find(|t| t.name == name) {
+            match by_name.get(name.as_str()) {
                 Some(Tensor { not_ternary: Some(why), .. }) => return Err(why.clone()),
                 Some(_) => {}
                 None => return Err(format!("tensor '{name}' is missing")),

@@ -5,7 +5,6 @@ use crate::diff::graph::Evaluator;
 use crate::diff::recipe::{KvMap, Recipe};
 use crate::model::judge::{Stage, stages};
 use crate::model::llama::Pairs;
-use crate::model::quant::Arithmetic;
 use crate::trace::Tensor;
 
 impl Pass<'_, '_> {
@@ -35,7 +34,7 @@ impl Pass<'_, '_> {
 
     /// Queries, keys and values as attention takes them: in llama.cpp's arithmetic rounded to f16.
     fn cached(&self, mut x: Tensor) -> Tensor {
-        if self.arithmetic.is_some_and(|arithmetic| arithmetic != Arithmetic::Float) {
+        if self.recipe.blocks {
             x.values.iter_mut().for_each(|v| *v = half::f16::from_f32(*v as f32).to_f64());
         }
         x

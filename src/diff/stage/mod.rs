@@ -32,8 +32,6 @@ pub(super) struct Pass<'e, 'm> {
     evaluator: &'e Evaluator<'m>,
     given: &'e Trace,
     recipe: &'e Recipe,
-    /// Of products with stored matrices that are used as they are; f64 without it.
-    pub arithmetic: Option<Arithmetic>,
     pub touched: Touched,
     /// What was computed because the trace lacks it: several stages need the same ones, layer after layer.
     computed: HashMap<Place, Option<Tensor>>,
@@ -50,14 +48,15 @@ fn by_row(x: &Tensor, stage: impl Fn(&[f64]) -> Vec<f64>) -> Tensor {
 
 impl<'e, 'm> Pass<'e, 'm> {
     pub fn new(evaluator: &'e Evaluator<'m>, given: &'e Trace, recipe: &'e Recipe) -> Self {
-        Self { evaluator, given, recipe, arithmetic: None, touched: Touched::default(), computed: HashMap::new() }
+        Self { evaluator, given, recipe, touched: Touched::default(), computed: HashMap::new() }
     }
 
     /// A stage that something needs: as given, or computed.
     fn input(&mut self, layer: Option<usize>, stage: Stage) -> Option<Tensor> {
         let place = Place { layer, stage };
         if let Some(tensor) = self.given.get(place) {
-            return Some(tensor.clone());
+            // A trace from outside may be of another model.
+            return self.evaluator.fits(stage, tensor).then(|| tensor.clone());
         }
         if let Some(known) = self.computed.get(&place) {
             return known.clone();
@@ -237,6 +236,14 @@ impl<'e, 'm> Pass<'e, 'm> {
         }))
     }
 
+    /// `weight · x` of every row.
+    fn times(&self, weight: Weight<'_>, x: &Tensor) -> Vec<f64> {
+        match weight {
+            Weight::Stored(matrix) if self.recipe.blocks => stored_product(&matrix, x, Arithmetic::Ggml),
+            weight => product(weight, x),
+        }
+    }
+
     /// `scale · (weight · x) + bias`.
     fn linear(&mut self, part: Part, layer: usize, x: &Tensor) -> Option<Tensor> {
         self.touched.parts.insert(part);
@@ -247,9 +254,8 @@ impl<'e, 'm> Pass<'e, 'm> {
             return None;
         }
         self.touched.work += (rows * cols * x.shape[0]) as u64;
-        let mut y = match (layered.weight, self.arithmetic) {
-            (Weight::Stored(matrix), Some(arithmetic)) if !r#use.transposed => stored_product(&matrix, x, arithmetic),
-            (weight, _) if r#use.transposed => {
+        let mut y = match layered.weight {
+            weight if r#use.transposed => {
                 let size = self.evaluator.shape.head_dim;
                 let in_head = |row: usize| match r#use.transposed_in {
                     HeadOrder::Stored => row,
@@ -257,7 +263,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                 };
                 self.ordered(r#use.transposed_in.inverse(), &transposed_product(weight, x, in_head))
             }
-            (weight, _) => product(weight, x),
+            weight => self.times(weight, x),
         };
         if let Some(scale) = layered.scale {
             let factor = scale.powi(r#use.scale_power);
@@ -285,7 +291,7 @@ impl<'e, 'm> Pass<'e, 'm> {
         let FeedForward::Experts { router, gate, up, down } = &model.layers[layer].ffn else { return None };
         let (count, used) = (model.shape.experts, model.shape.experts_used);
         let x = self.input(Some(layer), Stage::FfnNorm)?;
-        let chances = product(Weight::Stored(*router), &x);
+        let chances = self.times(Weight::Stored(*router), &x);
         let of_one: u64 = [gate, up, down].iter().filter_map(|all| all.first()).map(|m| (m.rows * m.cols) as u64).sum();
         self.touched.work += of_one * (used * x.shape[0]) as u64;
         let mut values = Vec::with_capacity(x.values.len());
@@ -294,7 +300,7 @@ impl<'e, 'm> Pass<'e, 'm> {
             let narrow: Vec<f32> = chances.iter().map(|&v| v as f32).collect();
             let mut sum = vec![0.0; row.len()];
             for (expert, weight) in choose(&narrow, used) {
-                let part = |all: &[Matrix<'m>], x: &Tensor| product(Weight::Stored(all[expert]), x);
+                let part = |all: &[Matrix<'m>], x: &Tensor| self.times(Weight::Stored(all[expert]), x);
                 let (gate, up) = (part(gate, &one), part(up, &one));
                 let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| stages::activate(self.recipe.activation, g, u)).collect();
                 let out = part(down, &tensor(vec![1, act.len()], act));

@@ -87,10 +87,16 @@ pub(super) fn map(path: &Path, named: bool) -> Result<SharedBytes, ModelError> {
     let remedy = if named { "give the path of a readable model file" } else { "put all files of the model into one folder" };
     let fail = |cause| ModelError::Io { path: path.to_owned(), cause, remedy };
     crate::inputs::note(path);
-    let file = std::fs::File::open(path).map_err(fail)?;
-    if file.metadata().map_err(fail)?.is_dir() {
+    // Asked before it is opened: a pipe that nobody writes to would never open.
+    let kind = std::fs::metadata(path).map_err(fail)?.file_type();
+    if kind.is_dir() {
         return Err(fail(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
     }
+    if !kind.is_file() {
+        let remedy = "a model is mapped into memory: write it to a file and give that";
+        return Err(ModelError::refused(Refusal::Format, shown_path(path), "a regular file", "a device or pipe", remedy));
+    }
+    let file = std::fs::File::open(path).map_err(fail)?;
     // SAFETY: the map is read-only and private to this value. A model file is not written while it is in use;
     // whoever truncates it gets the bus error that every memory-mapped reader gets.
     unsafe { memmap2::Mmap::map(&file) }.map(SharedBytes::new).map_err(fail)

@@ -62,7 +62,7 @@ fn check_header(cursor: &mut Cursor<'_>) -> Result<(), ModelError> {
     let magic = cursor.take(MAGIC.len() as u64, || "magic number".into())?;
     if magic != MAGIC {
         let found = format!("{:02x?}", magic);
-        let remedy = "give a GGUF file; other formats must be converted first";
+        let remedy = "give a GGUF file, a folder or safetensors file of Hugging Face, or a llama2.c checkpoint";
         return Err(ModelError::refused(Refusal::Format, "magic number", "'GGUF'", found, remedy));
     }
     let version = cursor.u32(|| "version".into())?;

@@ -23,6 +23,7 @@ use super::judge::{Observer, Place, Rows, Stage, Values};
 use super::quant::{Arithmetic, multiply};
 use attention::View;
 pub use cache::{LayerCache, LlamaCache, Plane};
+pub(super) use rope::{OWN, YARN_BETAS};
 pub use rope::{Pairs, Rope, Scaling, Yarn};
 pub use shape::{Architecture, LlamaShape};
 pub use weights::{FeedForward, Linear, LlamaLayer, LlamaModel};
@@ -177,7 +178,7 @@ impl<'m, 'a> Llama<'m, 'a> {
     fn view<'c>(&self, head: usize, position: usize, cache: &'c LayerCache) -> View<'c> {
         let shape = &self.model.shape;
         let first = head / shape.group() * shape.head_dim;
-        View { cache, kv_dim: shape.kv_dim(), first, positions: position + 1, scale: shape.attention_scale }
+        View { cache, kv_dim: shape.kv_dim(), first, positions: position + 1, scale: shape.attention_scale() }
     }
 
     /// Gathers kq and kq_soft for the observer: heads x queries x keys. The mix itself never holds the softmax's weights (it is

@@ -13,6 +13,11 @@ const DEFAULT_BASE: f32 = 10000.0;
 const BETA_FAST: f32 = 32.0;
 const BETA_SLOW: f32 = 1.0;
 
+/// What precedes keys of our own; imported models have [`YARN_BETAS`] behind it, as `transformers` obeys theirs.
+pub(in crate::model) const OWN: &str = "tritforge";
+/// Names of [`BETA_FAST`] and [`BETA_SLOW`].
+pub(in crate::model) const YARN_BETAS: [&str; 2] = ["yarn_beta_fast", "yarn_beta_slow"];
+
 const ORIGINAL_CONTEXT: &str = "rope.scaling.original_context_length";
 
 /// How angles grow beyond the context of training.
@@ -42,8 +47,6 @@ pub struct Yarn {
     pub factor: f32,
     /// Context of training.
     pub original_context: usize,
-    /// Share of the difference between pairs: 1, as published.
-    pub extrapolation: f32,
     /// See [`BETA_FAST`].
     pub beta_fast: f32,
     /// See [`BETA_SLOW`].
@@ -84,10 +87,7 @@ impl Rope {
             return Err(ModelError::refused(Refusal::Contradiction, item, expected, dims.to_string(), REMEDY));
         }
         let scaling = scaling(keys, context)?;
-        let yarn = match scaling {
-            Scaling::Yarn(yarn) if yarn.extrapolation != 0.0 => 1.0 + 0.1 * yarn.factor.ln(),
-            _ => 1.0,
-        };
+        let yarn = if let Scaling::Yarn(yarn) = scaling { 1.0 + 0.1 * yarn.factor.ln() } else { 1.0 };
         Ok(Self {
             dims,
             base: keys.constant("rope.freq_base")?.unwrap_or(DEFAULT_BASE),
@@ -139,8 +139,7 @@ impl Rope {
         };
         let first = turned(yarn.beta_fast).floor().max(0.0);
         let last = turned(yarn.beta_slow).ceil().min(self.dims as f32 - 1.0);
-        let ramp = ((index as f32 - first) / (last - first).max(0.001)).clamp(0.0, 1.0);
-        (1.0 - ramp) * yarn.extrapolation
+        1.0 - ((index as f32 - first) / (last - first).max(0.001)).clamp(0.0, 1.0)
     }
 
     /// The angle of pair `index` that would be `angle` without scaling.
@@ -177,6 +176,7 @@ fn scaling(keys: &Keys<'_, '_>, context: usize) -> Result<Scaling, ModelError> {
     let old = keys.constant("rope.scale_linear")?;
     let factor = keys.constant("rope.scaling.factor")?.or(old).unwrap_or(1.0);
     let key = keys.key("rope.scaling.type");
+    let own = Keys { architecture: OWN, ..*keys };
     match keys.file.get_str(&key)?.unwrap_or("linear") {
         "none" => Ok(Scaling::None),
         "linear" if factor == 1.0 => Ok(Scaling::None),
@@ -186,9 +186,9 @@ fn scaling(keys: &Keys<'_, '_>, context: usize) -> Result<Scaling, ModelError> {
         "yarn" => Ok(Scaling::Yarn(Yarn {
             factor,
             original_context: keys.size(ORIGINAL_CONTEXT)?.unwrap_or(context),
-            extrapolation: keys.constant("rope.scaling.yarn_ext_factor")?.unwrap_or(1.0),
-            beta_fast: keys.constant("rope.scaling.yarn_beta_fast")?.unwrap_or(BETA_FAST),
-            beta_slow: keys.constant("rope.scaling.yarn_beta_slow")?.unwrap_or(BETA_SLOW),
+            // llama.cpp obeys `rope.scaling.yarn_*` in other architectures only.
+            beta_fast: own.constant(YARN_BETAS[0])?.unwrap_or(BETA_FAST),
+            beta_slow: own.constant(YARN_BETAS[1])?.unwrap_or(BETA_SLOW),
         })),
         other => {
             let expected = "'none', 'linear', 'ntk', 'yarn' or 'longrope'";
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn yarn_keeps_fast_pairs_divides_slow_ones_and_mixes_between() {
-        let yarn = Yarn { factor: 4.0, original_context: 2048, extrapolation: 1.0, beta_fast: 32.0, beta_slow: 1.0 };
+        let yarn = Yarn { factor: 4.0, original_context: 2048, beta_fast: 32.0, beta_slow: 1.0 };
         // Pair j turns 2048·θ^(-2j/64)/2π times: 32 times at j = 8.06, once at j = 20.1.
         let mixed = |pair: usize, angle: f64| {
             let ramp = ((pair as f64 - 8.0) / (21.0 - 8.0)).clamp(0.0, 1.0);

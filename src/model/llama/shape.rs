@@ -43,8 +43,6 @@ pub struct LlamaShape {
     pub context: usize,
     /// Added to the mean square in every RMS norm.
     pub rms_epsilon: f32,
-    /// What scores are multiplied with before the softmax, as a rule `1 / √head_dim`.
-    pub attention_scale: f32,
     /// Rotary position embedding.
     pub rope: Rope,
     /// Experts of a layer; 0 where the feed-forward network is one.
@@ -62,6 +60,11 @@ impl LlamaShape {
     /// Width of all key (or value) heads together.
     pub fn kv_dim(&self) -> usize {
         self.kv_heads * self.head_dim
+    }
+
+    /// What scores are multiplied with before the softmax: llama.cpp obeys `attention.scale` in other architectures only.
+    pub fn attention_scale(&self) -> f32 {
+        1.0 / (self.head_dim as f32).sqrt()
     }
 
     /// Query heads that share one key/value head.
@@ -96,7 +99,6 @@ impl LlamaShape {
             vocab: keys.vocab()?,
             context,
             rms_epsilon: keys.need_constant("attention.layer_norm_rms_epsilon")?,
-            attention_scale: keys.constant("attention.scale")?.unwrap_or(1.0 / (head_dim as f32).sqrt()),
             rope: Rope::from_gguf(&keys, head_dim, context)?,
             experts,
             experts_used: if experts == 0 { 0 } else { keys.need_size("expert_used_count")? },

@@ -256,7 +256,7 @@ fn metadata(config: &Config, name: &str) -> Vec<(String, Metadata)> {
         number("rope.freq_base", config.rope.theta),
         number("attention.layer_norm_rms_epsilon", config.epsilon),
     ];
-    out.extend(config.rope.scaling.iter().map(|(key, value)| (format!("{architecture}.rope.scaling.{key}"), value.clone())));
+    out.extend(config.rope.scaling.iter().cloned());
     if config.experts > 0 {
         out.extend([size("expert_count", config.experts), size("expert_used_count", config.experts_used)]);
     }

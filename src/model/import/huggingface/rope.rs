@@ -7,13 +7,14 @@
 use super::config::Fields;
 use crate::model::error::ModelError;
 use crate::model::gguf::Metadata;
+use crate::model::llama::{OWN, YARN_BETAS};
 
 /// What a model's rotary embedding needs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rope {
     pub theta: f32,
-    /// Keys behind `rope.scaling.`.
-    pub scaling: Vec<(&'static str, Metadata)>,
+    /// Keys of architecture `llama`, the only one that is scaled, and of our own.
+    pub scaling: Vec<(String, Metadata)>,
     /// What divides the angle of each pair.
     pub divisors: Option<Divisors>,
 }
@@ -69,7 +70,7 @@ pub(super) fn read(fields: &Fields<'_>, kind: &str, context: usize) -> Result<Ro
     match known {
         "default" | "dynamic" => {}
         "linear" => {
-            rope.scaling = vec![("type", text("linear")), ("factor", Metadata::F32(scaling.need_number("factor")? as f32))];
+            rope.scaling = vec![key("type", text("linear")), key("factor", Metadata::F32(scaling.need_number("factor")? as f32))];
         }
         "yarn" => rope.scaling = yarn(&scaling, original, context)?,
         "llama3" => rope.divisors = Some(Divisors::read(&scaling, theta, original)?),
@@ -81,8 +82,12 @@ pub(super) fn read(fields: &Fields<'_>, kind: &str, context: usize) -> Result<Ro
     Ok(rope)
 }
 
+fn key(name: &str, value: Metadata) -> (String, Metadata) {
+    (format!("llama.rope.scaling.{name}"), value)
+}
+
 /// YaRN; the reader of GGUF multiplies `attn_factor` with the usual magnitude, so the two are parted here.
-fn yarn(fields: &Fields<'_>, original: usize, context: usize) -> Result<Vec<(&'static str, Metadata)>, ModelError> {
+fn yarn(fields: &Fields<'_>, original: usize, context: usize) -> Result<Vec<(String, Metadata)>, ModelError> {
     let factor = fields.number("factor")?.unwrap_or(context as f64 / original as f64);
     if factor < 1.0 {
         return Err(fields.wrong("factor", "1 or more", &factor.into()));
@@ -98,15 +103,15 @@ fn yarn(fields: &Fields<'_>, original: usize, context: usize) -> Result<Vec<(&'s
         _ => magnitude(1.0),
     };
     let mut keys = vec![
-        ("type", Metadata::Text("yarn".into())),
-        ("factor", Metadata::F32(factor as f32)),
-        ("original_context_length", Metadata::U32(original as u32)),
+        key("type", Metadata::Text("yarn".into())),
+        key("factor", Metadata::F32(factor as f32)),
+        key("original_context_length", Metadata::U32(original as u32)),
     ];
     if wanted != magnitude(1.0) {
-        keys.push(("attn_factor", Metadata::F32((wanted / magnitude(1.0)) as f32)));
+        keys.push(key("attn_factor", Metadata::F32((wanted / magnitude(1.0)) as f32)));
     }
-    for (name, key) in [("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")] {
-        keys.extend(fields.number(name)?.map(|value| (key, Metadata::F32(value as f32))));
+    for (name, ours) in ["beta_fast", "beta_slow"].into_iter().zip(YARN_BETAS) {
+        keys.extend(fields.number(name)?.map(|value| (format!("{OWN}.{ours}"), Metadata::F32(value as f32))));
     }
     Ok(keys)
 }
