@@ -4,7 +4,7 @@
 use tritforge_sim::memory::{MemConfig, Timing};
 use tritforge_sim::skip::{
     ask,
-    flow::{Flow, Paces, Params},
+    flow::{Flow, Paces, Params, Tails},
     machine::Machine,
     outside::{Asked, Outside},
     summary::Summary,
@@ -38,7 +38,7 @@ fn check(seed: u64, passes: usize) {
     let (mut outside, mut state) = (Outside::new(&hw, pages.clone()), machine.state());
     let (mut other, params, mut paces) = (Outside::new(&hw, pages), Params::new(&hw, &config), Paces::default());
     let context = hw.config.context.min(hw.shape.context);
-    let (mut pos, mut record) = (0, Default::default());
+    let (mut pos, mut record, mut tails) = (0, Default::default(), Tails::default());
     for _ in 0..passes {
         let n = (1 + rng.below(hw.config.batch as u64) as usize).min(context - pos);
         let list = vec![image.layout.descriptor(0, 0, pos, n)];
@@ -68,10 +68,10 @@ fn check(seed: u64, passes: usize) {
         let first = other.first_descriptor();
         // Unless words are watched one by one, many are gone through at once.
         let mut unwatched = Flow::new(&params, begin, paces.clone(), first, std::mem::take(&mut record));
-        let unwatched_end = unwatched.run(&mut Asked::new(&mut other.clone()));
+        let unwatched_end = unwatched.run(&mut Asked::new(&mut other.clone()), &mut tails);
         let mut flow = Flow::new(&params, begin, paces, first, Default::default());
         flow.watch();
-        let end = flow.run(&mut Asked::new(&mut other));
+        let end = flow.run(&mut Asked::new(&mut other), &mut Tails::default());
         let mut first: Option<(u64, usize, usize)> = None;
         for (stream, times) in flow.times() {
             let expected = &moved[stream];
@@ -109,8 +109,11 @@ fn check(seed: u64, passes: usize) {
         assert_eq!(report.words, summary.words, "{place}: position {pos} tokens {n}");
         assert!(report == summary, "{place}: position {pos} tokens {n}");
         assert_eq!(unwatched_end, end, "{place}: position {pos} tokens {n}: not watched");
-        assert!(unwatched.summary(begin + cycle) == summary, "{place}: position {pos} tokens {n}: not watched");
-        assert_eq!(unwatched.paces(), flow.paces());
+        let unwatched_report = unwatched.summary(begin + cycle);
+        assert!(unwatched_report == summary, "{place}: position {pos} tokens {n}: not watched");
+        unwatched.keep_tail(&unwatched_report, begin + cycle, &mut tails);
+        let canonical = |paces: Paces| paces.moved(&config, begin + cycle, begin + cycle);
+        assert_eq!(canonical(unwatched.paces()), canonical(flow.paces()));
         (paces, record) = (flow.paces(), unwatched.record());
         machine.rest(&mut state, 13 + rng.below(60));
         pos = if rng.below(5) == 0 { rng.below(pos as u64 + 1) as usize } else { pos + n } % context;

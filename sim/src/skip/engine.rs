@@ -3,7 +3,7 @@
 
 use super::{
     ask,
-    flow::{Flow, Paces, Params, Record},
+    flow::{Flow, Paces, Params, Record, Tails},
     machine::{Machine, State},
     outside::{Asked, Outside},
     runs::{Run, Runs},
@@ -36,6 +36,7 @@ pub struct Engine {
     now: u64,
     paces: Paces,
     runs: Runs,
+    tails: Tails,
     record: Record,
     /// Where random pauses are on.
     stepped: Option<Box<(Machine, State)>>,
@@ -56,6 +57,7 @@ impl Engine {
             now: 0,
             paces: Paces::default(),
             runs: Runs::default(),
+            tails: Tails::default(),
             record: Record::default(),
             stepped,
             effort: Effort::default(),
@@ -121,8 +123,9 @@ impl Engine {
         let descriptor = self.outside.first_descriptor();
         let mut asked = Asked::new(&mut self.outside);
         let mut flow = Flow::new(&self.params, self.now, std::mem::take(&mut self.paces), descriptor, std::mem::take(&mut self.record));
-        let end = flow.run(&mut asked).ok_or(Stuck)?;
+        let end = flow.run(&mut asked, &mut self.tails).ok_or(Stuck)?;
         let summary = flow.summary(end);
+        flow.keep_tail(&summary, end, &mut self.tails);
         self.paces = flow.paces();
         self.record = flow.record();
         see(0, &summary);

@@ -25,6 +25,15 @@ impl Summary {
         Self { beats: SmallVec::from_elem(0, ports), ..Self::default() }
     }
 
+    /// The levels say this for `n` more cycles.
+    #[inline(always)]
+    pub fn high(&mut self, cycle: Cycle, n: u32) {
+        match self.levels.last_mut() {
+            Some((last, m)) if *last == cycle => *m += n,
+            _ => self.levels.push((cycle, n)),
+        }
+    }
+
     /// One more cycle.
     pub fn add(&mut self, s: &Signals, bus: Bus) {
         self.begin(s);
@@ -41,11 +50,7 @@ impl Summary {
             stages &= stages - 1;
             Words::count(&mut self.words, STAGE_OF_STREAM[stream as usize], self.cycles);
         }
-        let cycle = Cycle::of(s);
-        match self.levels.last_mut() {
-            Some((last, n)) if *last == cycle => *n += 1,
-            _ => self.levels.push((cycle, 1)),
-        }
+        self.high(Cycle::of(s), 1);
     }
 
     /// What happened on AXI in that cycle.

@@ -45,6 +45,11 @@ impl Ctrl {
         Self { stage: Stage::Fetch, at: go + FETCH_LATENCY, job: Job::default(), ptr }
     }
 
+    /// Offset of the vectors that are written.
+    pub fn x_out(&self) -> u16 {
+        self.job.x_out
+    }
+
     /// From when on it waits for the end of all writes, if it does.
     pub fn waits(&self) -> Option<Time> {
         (self.stage == Stage::Wait).then_some(self.at)

@@ -89,6 +89,17 @@ impl<T: Copy + Default> Link<T> {
         self.sent == self.taken
     }
 
+    /// Words in the buffer.
+    pub fn len(&self) -> usize {
+        self.sent - self.taken
+    }
+
+    /// Nothing of its past has an effect from cycle `by` on, but for the words in it.
+    pub fn is_past(&self, by: Time) -> bool {
+        let words = (self.taken..self.sent).all(|i| self.words[i % ENTRIES].0 <= by);
+        words && self.free.iter().chain([&self.next, &self.after]).all(|&t| t <= by)
+    }
+
     /// The first cycle in which the next word may be taken, as far as the one before decides.
     pub fn after(&self) -> Time {
         self.after

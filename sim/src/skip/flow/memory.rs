@@ -40,6 +40,13 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// Nothing is under way that has an effect from cycle `by` on.
+    fn is_past(&self, by: Time) -> bool {
+        self.next <= by && self.ends.iter().all(|&end| end < by)
+    }
+}
+
 /// AR and R.
 #[derive(Clone, Debug)]
 pub struct Read {
@@ -54,6 +61,11 @@ pub struct Read {
 impl Read {
     pub fn new(config: &MemConfig, master: usize, pace: Pace) -> Self {
         Self { limit: Limit::new(config, master), latency: config.latency().max(1), slow: config.rate() != (1, 1), pace, next: 0 }
+    }
+
+    /// Nothing of its past has an effect from cycle `by` on.
+    pub fn is_past(&self, config: &MemConfig, by: Time) -> bool {
+        self.limit.is_past(by) && self.next <= by && self.pace.past(config, by)
     }
 
     /// A burst is offered from `from` on: when it is accepted, and when its last beat passes. `pass` gets the cycles of its beats: the first, and
@@ -102,6 +114,12 @@ impl Write {
             next_answer: 0,
             accepted: VecDeque::new(),
         }
+    }
+
+    /// Nothing is under way, and nothing of its past has an effect from cycle `by` on.
+    pub fn is_past(&self, config: &MemConfig, by: Time) -> bool {
+        let beats = self.next_beat <= by && self.next_answer <= by && self.accepted.is_empty();
+        self.limit.is_past(by) && beats && self.pace.past(config, by)
     }
 
     /// A burst is offered from `from` on: when it is accepted, where that is known.

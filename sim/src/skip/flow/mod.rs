@@ -27,6 +27,7 @@ mod resid;
 mod rope;
 mod softmax;
 mod stream;
+mod tail;
 mod times;
 mod weights;
 mod write;
@@ -40,6 +41,9 @@ use net::{Net, process};
 pub use params::{Paces, Params};
 pub use record::Record;
 use record::Which;
+use std::rc::Rc;
+pub use tail::Tails;
+use tail::{Key, Tail};
 use times::Time;
 use tritforge_spec::block;
 
@@ -61,6 +65,11 @@ pub struct Flow<'a> {
     attn_out: attn_out::AttnOut,
     xstore: xstore::Xstore,
     write: write::Write,
+    /// The tail that was taken over and its begin; or the one that was not known.
+    tail: Option<(Time, Rc<Tail>)>,
+    new_tail: Option<(Time, Key)>,
+    /// Beats of a port read and written before it.
+    before: (u32, u32),
 }
 
 impl<'a> Flow<'a> {
@@ -87,6 +96,9 @@ impl<'a> Flow<'a> {
             attn_out: attn_out::AttnOut::new(p.attn_out.clone()),
             xstore: xstore::Xstore::new(p.xstore.clone()),
             write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, p.axi_write.outstanding.into(), paces.write)),
+            tail: None,
+            new_tail: None,
+            before: (0, 0),
             p,
         }
     }
@@ -104,7 +116,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Computes all times; the first cycle after the pass, if it ends.
-    pub fn run(&mut self, outside: &mut Asked) -> Option<Time> {
+    pub fn run(&mut self, outside: &mut Asked, tails: &mut Tails) -> Option<Time> {
         loop {
             self.settle(outside);
             let (read, write) = (self.read.choice(), self.write.choice(&self.net));
@@ -114,6 +126,22 @@ impl<'a> Flow<'a> {
                 && arrival < first
             {
                 self.net.wake |= process::WEIGHTS;
+                continue;
+            }
+            // All that comes before the o-projection is known.
+            if let Some(begin) = self.weights.held()
+                && first > begin
+            {
+                self.weights.hold = false;
+                self.net.wake |= process::WEIGHTS;
+                let key = if self.net.sum1.log.is_some() { None } else { self.tail_key(begin) };
+                self.before = (self.read.beats, self.write.beats);
+                if let Some(tail) = key.as_ref().and_then(|key| tails.get(key)) {
+                    let end = begin + tail.cycles;
+                    self.tail = Some((begin, tail));
+                    return Some(end);
+                }
+                self.new_tail = key.map(|key| (begin, key));
                 continue;
             }
             // Nothing that is not known comes up to that cycle.
@@ -179,6 +207,9 @@ impl<'a> Flow<'a> {
 
     /// How far the memory's rates are used up.
     pub fn paces(&self) -> Paces {
+        if let Some((begin, tail)) = &self.tail {
+            return tail.paces.clone().moved(&self.p.memory, tail.end, begin + tail.cycles);
+        }
         Paces { read: self.read.memory.pace.clone(), write: self.write.memory.pace.clone() }
     }
 
@@ -190,11 +221,19 @@ impl<'a> Flow<'a> {
         }
         let mut summary = Summary { cycles, moved: true, writes: self.write.beats, ..Summary::default() };
         summary.beats.push(self.read.beats);
-        self.net.record.levels(cycles as usize, &mut summary);
         let net = &self.net;
         let stages =
             [span(&net.desc), span(&net.consts), span(&net.x0), None, span(&net.sum0), span(&net.q), span(&net.ad), None, span(&net.o)];
-        let later = [span(&net.sum1), span(&net.bd)];
+        let mut later = [span(&net.sum1), span(&net.bd)];
+        match &self.tail {
+            Some((begin, tail)) => {
+                net.record.levels((begin - self.begin) as usize, &mut summary);
+                tail.levels.iter().for_each(|&(level, n)| summary.high(level, n));
+                later = tail.spans.map(|s| s.map(|(first, last, n)| (begin + first, begin + last, n)));
+                (summary.beats[0], summary.writes) = (summary.beats[0] + tail.beats, summary.writes + tail.writes);
+            }
+            None => net.record.levels(cycles as usize, &mut summary),
+        }
         let norms = self.after.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
         let others = stages.into_iter().chain(later).enumerate().filter_map(|(i, s)| Some((i, false, s?)));
         let at = |t: Time| (t - self.begin) as u32;
@@ -205,6 +244,22 @@ impl<'a> Flow<'a> {
         words.sort_by_key(Words::order);
         summary.words.extend(words);
         summary
+    }
+
+    /// Remembers the tail, if it was not known; `summary` is the pass's, which ended in cycle `end`.
+    pub fn keep_tail(&mut self, summary: &Summary, end: Time, tails: &mut Tails) {
+        let Some((begin, key)) = self.new_tail.take() else { return };
+        let mut skip = (begin - self.begin) as u32;
+        let mut levels = Vec::new();
+        for &(level, n) in &summary.levels {
+            if n > skip {
+                levels.push((level, n - skip));
+            }
+            skip = skip.saturating_sub(n);
+        }
+        let spans = [span(&self.net.sum1), span(&self.net.bd)].map(|s| s.map(|(first, last, n)| (first - begin, last - begin, n)));
+        let (beats, writes) = (self.read.beats - self.before.0, self.write.beats - self.before.1);
+        tails.keep(key, Tail { cycles: end - begin, levels, spans, beats, writes, paces: self.paces(), end });
     }
 }
 

@@ -84,6 +84,11 @@ impl Norm {
         }
     }
 
+    /// All codes and scales have left.
+    pub fn is_done(&self) -> bool {
+        self.codes.is_empty() && self.scale.is_none()
+    }
+
     fn take_gains(&mut self, net: &mut Net, from: Time, cmd: Command) -> bool {
         let groups = self.p.groups[cmd.second as usize];
         let mut moved = false;

@@ -60,6 +60,13 @@ impl Bursts {
         }
     }
 
+    /// What is left of the segment under way, and the beats of the burst that is offered, if nothing else has an effect from cycle `by` on.
+    pub fn state(&self, by: Time) -> Option<[Option<u32>; 3]> {
+        let past = self.segments.is_empty() && self.segments.is_past(by) && self.ended <= by && self.taken <= by;
+        let past = past && self.act.is_none_or(|a| a.0 <= by) && self.out.is_none_or(|o| o.0 <= by);
+        past.then_some([self.act.map(|a| a.1), self.act.map(|a| a.2), self.out.map(|o| o.1)])
+    }
+
     /// The burst is taken in `cycle`.
     pub fn take(&mut self, cycle: Time, wake: &mut u32) {
         (self.out, self.taken) = (None, cycle);
@@ -95,6 +102,13 @@ impl Side {
             arrived: Runs::default(),
             left: Runs::default(),
         }
+    }
+
+    /// Words left of its only segment, of those that arrived, of those that were asked for, if nothing else has an effect from cycle `by` on.
+    fn state(&self, by: Time) -> Option<[u32; 3]> {
+        let past = self.arrived.is_past(by + 1) && self.left.is_past(by) && self.ends.is_past(by);
+        let (&(from, left, _), 1) = (self.segments.front()?, self.segments.len()) else { return None };
+        (past && from <= by).then(|| [left, (self.arrived.count - self.left.count) as u32, (self.reserved - self.left.count) as u32])
     }
 
     /// Takes a segment that can be taken from `from` on; when, if that is known.
@@ -196,6 +210,15 @@ impl Read {
             ends: History::new(p.outstanding),
             beats: 0,
         }
+    }
+
+    /// What decides what comes from cycle `by` on, where only weights are left to be read and nothing is under way: see [`Side::state`] and
+    /// [`Bursts::state`].
+    pub fn state(&self, config: &MemConfig, by: Time) -> Option<([u32; 3], [Option<u32>; 3])> {
+        let aux = self.aux.segments.is_empty() && self.aux.bursts.state(by) == Some([None; 3]);
+        // A burst is in flight up to the cycle after that in which its last beat was put into the FIFO.
+        let past = aux && self.accepted <= by && self.ends.is_past(by - 1) && self.memory.is_past(config, by);
+        if past { Some((self.w.state(by)?, self.w.bursts.state(by)?)) } else { None }
     }
 
     /// Takes segments.

@@ -151,6 +151,13 @@ impl Resid {
         from.max(self.load_next).max(self.scale_next + scale_mul::LATENCY).max(self.sum_next)
     }
 
+    /// It waits for sums only: from when on it takes them.
+    pub fn open_from(&self, net: &Net) -> Option<Time> {
+        let (from, cmd) = net.resid_cmd.head()?;
+        let fresh = self.row == 0 && self.token == 0 && self.sums.count == 0 && self.begun == 0;
+        (fresh && self.load.0 == cmd.n && self.scales == cmd.n).then(|| self.open(from))
+    }
+
     /// A sum was taken in cycle `at`.
     #[inline(always)]
     fn took(&mut self, at: Time, n: u8) {

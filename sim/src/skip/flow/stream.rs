@@ -14,6 +14,9 @@ impl Weights {
     /// anything else between. Nothing is on the way.
     pub(super) fn stream(&mut self, from: &mut Side, after: &mut After, net: &mut Net) -> bool {
         let Phase::Run(cmd) = self.phase else { return false };
+        if self.hold {
+            return false;
+        }
         let p = &self.unpack;
         let Some((arrived, offered, weight_dest::PACKED)) = from.run() else { return false };
         if p.parts != 1 || p.slices != 1 {

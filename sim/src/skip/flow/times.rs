@@ -52,6 +52,10 @@ impl<T: Copy + Default, const N: usize> Ring<T, N> {
     pub fn clear(&mut self) {
         self.first = self.end;
     }
+
+    pub fn iter(&self) -> impl Iterator<Item = T> {
+        (self.first..self.end).map(|i| self.slots[i % N])
+    }
 }
 
 /// The times of words by their index, as runs of words a cycle after each other. Times are read in the order of the words.
@@ -83,6 +87,11 @@ impl Runs {
         self.next = t + n as Time;
     }
 
+    /// All words were before cycle `by`.
+    pub fn is_past(&self, by: Time) -> bool {
+        self.next <= by
+    }
+
     /// Of word `index`, at or after the one that was asked for before, and how many words from it on follow a cycle after each other.
     #[inline(always)]
     pub fn get(&mut self, index: usize) -> (Time, usize) {
@@ -105,6 +114,11 @@ pub struct History {
 }
 
 impl History {
+    /// All words were before cycle `by`.
+    pub fn is_past(&self, by: Time) -> bool {
+        self.count == 0 || self.get(self.count - 1) < by
+    }
+
     /// At least the last `n` words are kept.
     pub fn new(n: usize) -> Self {
         Self { times: vec![0; n.next_power_of_two()], count: 0 }
@@ -198,6 +212,13 @@ impl<T: Copy + Default> Pipeline<T> {
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
+    }
+
+    /// By how much each word on its way is behind the first, if nothing else has an effect from cycle `by` on.
+    pub fn behind(&self, by: Time) -> Option<Vec<Time>> {
+        let first = self.words.front().map_or(0, |w| w.0);
+        let waits = self.waits.iter().all(|w| w.0 + w.1 <= by) && self.floor <= by && first + self.waited <= by;
+        waits.then(|| self.words.iter().map(|w| w.0 - first).collect())
     }
 
     /// No word is on its way, and none that left waited in a cycle that the next one has not passed.

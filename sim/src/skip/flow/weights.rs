@@ -46,6 +46,8 @@ pub struct Weights {
     pub(super) step: u32,
     pub(super) words: Pipeline<()>,
     pub(super) phase: Phase,
+    /// It does not begin with the words of the o-projection yet.
+    pub hold: bool,
     /// Activations taken, and from when on the next one may be.
     pub(super) acts: u32,
     pub(super) act_next: Time,
@@ -74,6 +76,7 @@ impl Weights {
             step: 0,
             words: Pipeline::new(2),
             phase: Phase::Idle(0),
+            hold: false,
             acts: 0,
             act_next: 0,
             rows: 0,
@@ -121,6 +124,20 @@ impl Weights {
                 return false;
             }
         }
+    }
+
+    /// The cycle in which it begins with the words of the o-projection, if it holds them.
+    pub fn held(&self) -> Option<Time> {
+        self.hold.then_some(self.next)
+    }
+
+    /// Tokens, words on the way and left of the section, if nothing else has an effect from cycle `by` on.
+    pub fn state(&self, net: &Net, by: Time) -> Option<(u8, [u32; 4], Vec<Time>)> {
+        let Phase::Run(cmd) = self.phase else { return None };
+        let links = net.route_w.is_past(by) && net.packed.is_past(by) && net.sum1.moved().0 == 0;
+        let past = links && self.open <= by && self.sum_next <= by && self.sent.is_past(by) && self.sums.is_empty();
+        let behind = self.words.behind(by)?;
+        past.then(|| (cmd.n, [net.route_w.len() as u32, net.packed.len() as u32, self.left, self.step], behind))
     }
 
     /// Nothing is on the way to the array, or leaves it.
@@ -190,6 +207,7 @@ impl Weights {
                 let start = (command + 1).max(self.act_next);
                 net.record.high(Which::Activations, command + 2, start + 1);
                 self.phase = Phase::Run(cmd);
+                self.hold = cmd.second;
                 (self.rows, self.word, self.next) = (self.tmac.rows[i], 0, start + 1);
                 moved = true;
             }
@@ -252,6 +270,9 @@ impl Weights {
     /// The array takes words.
     fn fire(&mut self, after: &mut After, net: &mut Net) -> bool {
         let Phase::Run(cmd) = self.phase else { return false };
+        if self.hold {
+            return false;
+        }
         let i = cmd.second as usize;
         let mut moved = false;
         while let Some((offered, ())) = self.words.head() {

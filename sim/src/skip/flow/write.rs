@@ -78,6 +78,13 @@ impl Write {
         (quiet && self.begun > 0).then(|| self.answers.get(self.begun - 1) + 2)
     }
 
+    /// Nothing is under way, and nothing of its past has an effect from cycle `by` on.
+    pub fn is_past(&self, config: &MemConfig, by: Time) -> bool {
+        let still = self.bursts.state(by) == Some([None; 3]) && self.idle().is_some_and(|idle| idle <= by);
+        let past = self.busy_from <= by && self.ended <= by && self.accepted <= by && self.pushed.is_past(by) && self.left.is_past(by);
+        still && past && self.memory.is_past(config, by)
+    }
+
     /// When the next segment is chosen, and whether it is `xstore`'s, as far as is known.
     pub fn choice(&self, net: &Net) -> Option<(Time, bool)> {
         if self.busy.is_some() || !self.bursts.segments.room() {

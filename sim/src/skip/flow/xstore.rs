@@ -42,6 +42,11 @@ impl Xstore {
         }
     }
 
+    /// It has not begun.
+    pub fn is_fresh(&self) -> bool {
+        self.segments == 0 && self.token == 0 && self.group == 0 && self.begins.is_empty()
+    }
+
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
