@@ -46,6 +46,7 @@ fn main() {
                 now = end + 50;
             }
             let s = start.elapsed().as_secs_f64();
+            println!("{}", std::mem::size_of::<Flow>());
             println!("{name}: {cycles} cycles, {:.3} ms, {:.1} MHz, {n} level runs", s * 1e3, cycles as f64 / s / 1e6);
         }
     }

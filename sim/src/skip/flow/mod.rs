@@ -201,8 +201,8 @@ impl<'a> Flow<'a> {
     }
 
     /// The record, for the next pass: its memory is used again.
-    pub fn record(self) -> Record {
-        self.net.record
+    pub fn record(&mut self) -> Record {
+        std::mem::take(&mut self.net.record)
     }
 
     /// How far the memory's rates are used up.

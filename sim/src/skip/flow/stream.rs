@@ -163,8 +163,10 @@ impl Weights {
         if rows < 2 || first < self.sum_next || (ROWS as Time) * period <= self.tmac.latency {
             return 0;
         }
-        let room = |j: usize| self.sent.credit(self.ended + j, ROWS).is_some_and(|from| from <= ended(j));
-        if !(0..rows.min(ROWS)).all(room) {
+        // The last of them waits for the latest of those rows; most often even that one has left before the first ends.
+        let room = |j: usize, by: Time| self.sent.credit(self.ended + j, ROWS).is_some_and(|from| from <= by);
+        let checked = rows.min(ROWS);
+        if !room(checked - 1, ended(0)) && !(0..checked).all(|j| room(j, ended(j))) {
             return 0;
         }
         let rows =
