@@ -51,18 +51,12 @@ impl Attn {
 
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
-        loop {
-            let mut moved = self.queries(net);
-            moved |= self.leave(net);
-            moved |= self.take(net);
-            if !moved {
-                return;
-            }
-        }
+        self.queries(net);
+        self.leave(net);
+        self.take(net);
     }
 
-    fn queries(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
+    fn queries(&mut self, net: &mut Net) {
         if !self.fill
             && !self.run
             && let Some((from, cmd)) = net.attn_cmd.head()
@@ -71,7 +65,7 @@ impl Attn {
             net.attn_cmd.take(at, &mut net.wake);
             self.heads = u32::from(cmd.n) * u32::from(self.p.kv_heads);
             self.vectors = self.heads * u32::from(self.p.group);
-            (self.fill, self.q_next, moved) = (true, at + 1, true);
+            (self.fill, self.q_next) = (true, at + 1);
         }
         while self.fill
             && let Some((from, last)) = net.q.head()
@@ -79,9 +73,7 @@ impl Attn {
             let at = from.max(self.q_next);
             net.q.take(at, &mut net.wake);
             self.took_query(at, last);
-            moved = true;
         }
-        moved
     }
 
     /// A beat of a query was taken in cycle `at`.
@@ -161,46 +153,37 @@ impl Attn {
     }
 
     /// Scores and accumulators leave.
-    fn leave(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
+    fn leave(&mut self, net: &mut Net) {
         while net.score.room()
             && let Some((from, last)) = self.scores.pop()
         {
             self.score_moved = net.score.offer(from, last, &mut net.wake);
-            moved = true;
         }
-        while net.acc.room()
-            && let Some((from, ())) = self.out.head()
-        {
-            let t = net.acc.offer(from, (), &mut net.wake);
-            self.out.take(t, &mut net.wake);
-            moved = true;
-        }
-        while let Some((left, from)) = self.leave
-            && self.out.room()
-        {
+        loop {
+            while net.acc.room()
+                && let Some((from, ())) = self.out.head()
+            {
+                let t = net.acc.offer(from, (), &mut net.wake);
+                self.out.take(t, &mut net.wake);
+            }
+            let (Some((left, from)), true) = (self.leave, self.out.room()) else { return };
             let t = self.out.offer(from, (), &mut net.wake);
             self.leave = (left > 1).then_some((left - 1, t + 1));
             if left == 1 {
                 self.v_next = t + 1;
             }
-            moved = true;
         }
-        moved
     }
 
-    fn take(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
+    fn take(&mut self, net: &mut Net) {
         while self.run
             && let Some((from, word)) = net.kv.head()
             && let Some(at) = self.open(from, word, net)
         {
             net.kv.take(at, &mut net.wake);
             self.took(at, word, net);
-            moved = true;
-            moved |= self.leave(net);
+            self.leave(net);
         }
-        moved
     }
 
     /// When a word is taken that is there from `from` on.

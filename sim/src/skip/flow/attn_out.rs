@@ -43,37 +43,32 @@ impl AttnOut {
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
-            let mut moved = false;
             while net.o.room()
                 && let Some(from) = self.o.pop()
             {
                 self.o_moved.push(net.o.offer(from, (), &mut net.wake));
-                moved = true;
             }
-            moved |= self.divide(net);
-            moved |= self.issue(net);
-            if !moved {
+            self.divide(net);
+            if !self.issue(net) {
                 return;
             }
         }
     }
 
-    fn divide(&mut self, net: &mut Net) -> bool {
+    fn divide(&mut self, net: &mut Net) {
         let depth = self.p.reciprocals();
-        let mut moved = false;
         while let Some((from, ())) = net.sum.head()
             && let Some(room) = self.used.credit(self.begun, depth)
         {
             let start = from.max(self.divide_next).max(room);
             let made = start + attn_out::RECIPROCAL_CYCLES - 1;
             self.reciprocals.push_back(made + fifo_latency(depth));
-            (self.divide_next, self.begun, self.head, moved) = (made + 1, self.begun + 1, self.head + 1, true);
+            (self.divide_next, self.begun, self.head) = (made + 1, self.begun + 1, self.head + 1);
             if self.head == self.p.group {
                 self.head = 0;
                 net.sum.take(made, &mut net.wake);
             }
         }
-        moved
     }
 
     fn issue(&mut self, net: &mut Net) -> bool {

@@ -61,29 +61,26 @@ impl HeadQ {
 
     #[inline(never)]
     pub fn advance(&mut self, attn: &mut Attn, net: &mut Net) {
+        if self.n.is_none()
+            && let Some((from, cmd)) = net.headq_cmd.head()
+        {
+            net.headq_cmd.take(from, &mut net.wake);
+            self.n = Some(cmd.n);
+            (self.scale_next, self.input_next, self.output_next) = (from + 1, from + 1, from + 1);
+            (self.scales, self.input, self.output) = (0, (0, 0, 0), (0, 0, 0));
+        }
+        let Some(n) = self.n else { return };
         loop {
-            let mut moved = self.leave(attn, net);
-            if self.n.is_none()
-                && let Some((from, cmd)) = net.headq_cmd.head()
-            {
-                net.headq_cmd.take(from, &mut net.wake);
-                self.n = Some(cmd.n);
-                (self.scale_next, self.input_next, self.output_next) = (from + 1, from + 1, from + 1);
-                (self.scales, self.input, self.output) = (0, (0, 0, 0), (0, 0, 0));
-                moved = true;
-            }
-            if let Some(n) = self.n {
-                moved |= self.take(net, n);
-                moved |= self.start(n);
-            }
-            if !moved {
+            self.leave(attn, net);
+            self.take(net, n);
+            if !self.start(n) {
                 return;
             }
         }
     }
 
-    fn leave(&mut self, attn: &mut Attn, net: &mut Net) -> bool {
-        let mut moved = false;
+    /// Beats leave.
+    fn leave(&mut self, attn: &mut Attn, net: &mut Net) {
         while let Some((from, beat)) = self.beats.head() {
             let t = if beat.q {
                 // Most often the engine takes it at once.
@@ -99,20 +96,17 @@ impl HeadQ {
                 net.head_kv.offer(from, (beat.first, beat.last), &mut net.wake)
             };
             self.beats.leave(t);
-            moved = true;
         }
-        moved
     }
 
     /// Scales of tokens, pairs of heads.
-    fn take(&mut self, net: &mut Net, n: u8) -> bool {
-        let mut moved = false;
+    fn take(&mut self, net: &mut Net, n: u8) {
         while self.scales != n
             && let Some((word, ())) = net.s0.head()
         {
             let at = word.max(self.scale_next);
             net.s0.take(at, &mut net.wake);
-            (self.scale_next, self.scales, moved) = (at + 1, self.scales + 1, true);
+            (self.scale_next, self.scales) = (at + 1, self.scales + 1);
         }
         while self.input.2 != self.p.heads
             && let Some(free) = self.free[self.fill]
@@ -121,9 +115,7 @@ impl HeadQ {
             let at = word.max(self.input_next).max(free);
             net.pair.take(at, &mut net.wake);
             self.took(at, n);
-            moved = true;
         }
-        moved
     }
 
     /// A pair was taken in cycle `at`; whether it was its head's last.

@@ -62,23 +62,19 @@ impl Norm {
     #[inline(never)]
     pub fn advance(&mut self, array: &mut Weights, net: &mut Net) {
         loop {
-            let mut moved = self.codes_leave(array, net);
-            moved |= self.scale_leaves(net);
-            if let Some((from, cmd)) = net.norm_cmd.head() {
-                moved |= self.take_gains(net, from, cmd);
-                moved |= self.take_x(net, from, cmd);
-                moved |= self.quantise(from, cmd);
-                moved |= self.make_scale(from, cmd);
-                if self.quant.0 == cmd.n && self.scaled == cmd.n {
-                    let at = self.quant_next.max(self.made);
-                    net.norm_cmd.take(at, &mut net.wake);
-                    (self.gains.clear(), self.stats.clear());
-                    (self.load, self.quant, self.scaled) = ((0, 0), (0, 0), 0);
-                    self.marks.push(self.begun);
-                    moved = true;
-                }
-            }
-            if !moved {
+            self.codes_leave(array, net);
+            self.scale_leaves(net);
+            let Some((from, cmd)) = net.norm_cmd.head() else { return };
+            self.take_gains(net, from, cmd);
+            self.take_x(net, from, cmd);
+            let moved = self.quantise(from, cmd) | self.make_scale(from, cmd);
+            if self.quant.0 == cmd.n && self.scaled == cmd.n {
+                let at = self.quant_next.max(self.made);
+                net.norm_cmd.take(at, &mut net.wake);
+                (self.gains.clear(), self.stats.clear());
+                (self.load, self.quant, self.scaled) = ((0, 0), (0, 0), 0);
+                self.marks.push(self.begun);
+            } else if !moved {
                 return;
             }
         }
@@ -89,17 +85,14 @@ impl Norm {
         self.codes.is_empty() && self.scale.is_none()
     }
 
-    fn take_gains(&mut self, net: &mut Net, from: Time, cmd: Command) -> bool {
+    fn take_gains(&mut self, net: &mut Net, from: Time, cmd: Command) {
         let groups = self.p.groups[cmd.second as usize];
-        let mut moved = false;
         while (self.gains.len() as u32) < groups
             && let Some((word, ())) = net.gain.head()
         {
             let at = self.gain_word(word.max(from), groups);
             net.gain.take(at, &mut net.wake);
-            moved = true;
         }
-        moved
     }
 
     /// A word of gains is there from `from` on: when its last one is taken.
@@ -124,9 +117,8 @@ impl Norm {
         Some(self.gain_word(from.max(command), groups))
     }
 
-    fn take_x(&mut self, net: &mut Net, from: Time, cmd: Command) -> bool {
+    fn take_x(&mut self, net: &mut Net, from: Time, cmd: Command) {
         let groups = self.p.groups[cmd.second as usize];
-        let mut moved = false;
         while self.load.0 != cmd.n
             && let Some(&gain) = self.gains.get(self.load.1 as usize)
         {
@@ -135,9 +127,7 @@ impl Norm {
             let at = from.max(word).max(self.load_next).max(gain + 1);
             link.take(at, &mut net.wake);
             self.took(at, groups);
-            moved = true;
         }
-        moved
     }
 
     /// A group was taken in cycle `at`.
@@ -186,8 +176,7 @@ impl Norm {
         moved
     }
 
-    fn codes_leave(&mut self, array: &mut Weights, net: &mut Net) -> bool {
-        let mut moved = false;
+    fn codes_leave(&mut self, array: &mut Weights, net: &mut Net) {
         while let Some(from) = self.codes.front() {
             // Most often the array takes it at once.
             let t = match array.act(from, net) {
@@ -198,9 +187,7 @@ impl Norm {
             self.codes.pop();
             self.sent.push(t);
             self.count(t);
-            moved = true;
         }
-        moved
     }
 
     /// A code of the command under way, or of the first whose codes have not all moved.
@@ -225,14 +212,13 @@ impl Norm {
         true
     }
 
-    fn scale_leaves(&mut self, net: &mut Net) -> bool {
-        let Some((from, second)) = self.scale else { return false };
+    fn scale_leaves(&mut self, net: &mut Net) {
+        let Some((from, second)) = self.scale else { return };
         let link = if second { &mut net.s1 } else { &mut net.s0 };
         if !link.room() {
-            return false;
+            return;
         }
         self.scale_next = link.offer(from, (), &mut net.wake);
         self.scale = None;
-        true
     }
 }

@@ -34,34 +34,27 @@ impl Softmax {
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
-            let mut moved = false;
             while net.p.room()
                 && let Some(from) = self.p.pop()
             {
                 self.p_moved.push(net.p.offer(from, (), &mut net.wake));
-                moved = true;
             }
             while net.sum.room()
                 && let Some(from) = self.sum.pop()
             {
                 self.sum_moved.push(net.sum.offer(from, (), &mut net.wake));
-                moved = true;
             }
-            if let Some((from, last)) = net.score.head()
-                && let Some(credit) = self.p_moved.credit(self.begun, softmax::FIFO_DEPTH)
-                && let Some(room) = if last { self.sum_moved.credit(self.ending, softmax::SUM_DEPTH) } else { Some(0) }
-            {
-                let at = from.max(self.next).max(credit).max(room);
-                net.score.take(at, &mut net.wake);
-                (self.next, self.begun, moved) = (at + 1, self.begun + 1, true);
-                self.p.push(at + softmax::STAGES as Time + fifo_latency(softmax::FIFO_DEPTH));
-                if last {
-                    self.ending += 1;
-                    self.sum.push(at + softmax::SUM_STAGE as Time + fifo_latency(softmax::SUM_DEPTH));
-                }
-            }
-            if !moved {
+            let (Some((from, last)), Some(credit)) = (net.score.head(), self.p_moved.credit(self.begun, softmax::FIFO_DEPTH)) else {
                 return;
+            };
+            let Some(room) = (if last { self.sum_moved.credit(self.ending, softmax::SUM_DEPTH) } else { Some(0) }) else { return };
+            let at = from.max(self.next).max(credit).max(room);
+            net.score.take(at, &mut net.wake);
+            (self.next, self.begun) = (at + 1, self.begun + 1);
+            self.p.push(at + softmax::STAGES as Time + fifo_latency(softmax::FIFO_DEPTH));
+            if last {
+                self.ending += 1;
+                self.sum.push(at + softmax::SUM_STAGE as Time + fifo_latency(softmax::SUM_DEPTH));
             }
         }
     }

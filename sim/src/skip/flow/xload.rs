@@ -28,18 +28,15 @@ impl Xload {
     #[inline(never)]
     pub fn advance(&mut self, after: &mut After, net: &mut Net) {
         loop {
-            let mut moved = false;
             for (own, out) in self.outputs.iter_mut().zip([&mut net.x0, &mut net.xr]) {
                 while out.room()
                     && let Some((from, ())) = own.head()
                 {
                     let t = out.offer(from, (), &mut net.wake);
                     own.take(t, &mut net.wake);
-                    moved = true;
                 }
             }
-            moved |= self.take(after, net);
-            if !moved {
+            if !self.take(after, net) {
                 return;
             }
         }
