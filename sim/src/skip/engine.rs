@@ -15,6 +15,9 @@ use tritforge_spec::{descriptor::Descriptor, hw::Hw};
 /// Cycles of one report where the machine goes through all of them.
 const LONGEST: u32 = 64;
 
+/// Cycles of a pass for whose report there is room from the begin.
+const LONG: usize = 1 << 14;
+
 /// Nothing will ever move again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the timing machine stands still")]
@@ -58,7 +61,7 @@ impl Engine {
             paces: Paces::default(),
             runs: Runs::default(),
             tails: Tails::default(),
-            record: Record::default(),
+            record: Record::with_capacity(LONG),
             stepped,
             effort: Effort::default(),
         }

@@ -56,58 +56,54 @@ impl KvWrite {
 
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
+        if self.left.is_none()
+            && let Some((from, cmd)) = net.kvwrite_cmd.head()
+        {
+            let at = from.max(self.next);
+            net.kvwrite_cmd.take(at, &mut net.wake);
+            (self.left, self.group, self.next) = (Some(2 * self.p.kv_heads * u32::from(cmd.n)), 0, at + 1);
+        }
         loop {
-            let mut moved = self.leave(net);
-            if self.left.is_none()
-                && let Some((from, cmd)) = net.kvwrite_cmd.head()
-            {
-                let at = from.max(self.next);
-                net.kvwrite_cmd.take(at, &mut net.wake);
-                (self.left, self.group, self.next) = (Some(2 * self.p.kv_heads * u32::from(cmd.n)), 0, at + 1);
-                moved = true;
+            self.leave(net);
+            if !self.take(net, outside) {
+                break;
             }
-            moved |= self.take(net, outside);
-            if self.left == Some(0)
-                && self.scale_turn.is_none()
-                && self.full.is_none()
-                && self.pb.is_none()
-                && self.wd.is_none()
-                && let Some(address) = self.address
-            {
-                let done = (self.pb_moved + 1).max(self.wd_moved + 1).max(address);
-                (self.left, self.next, self.idle, moved) = (None, done + 1, Some(done + 1), true);
-            }
-            if !moved {
-                return;
-            }
+        }
+        if self.left == Some(0)
+            && self.scale_turn.is_none()
+            && self.full.is_none()
+            && self.pb.is_none()
+            && self.wd.is_none()
+            && let Some(address) = self.address
+        {
+            let done = (self.pb_moved + 1).max(self.wd_moved + 1).max(address);
+            (self.left, self.next, self.idle) = (None, done + 1, Some(done + 1));
         }
     }
 
-    fn leave(&mut self, net: &mut Net) -> bool {
-        let mut moved = false;
-        if net.pb.room()
-            && let Some((from, scale)) = self.pb.take()
-        {
-            self.pb_moved = net.pb.offer(from, scale, &mut net.wake);
-            moved = true;
-        }
-        if net.ad.room()
-            && let Some(from) = self.wd.take()
-        {
-            self.wd_moved = net.ad.offer(from, (), &mut net.wake);
-            moved = true;
-        }
-        if self.pb.is_none()
-            && self.wd.is_none()
-            && let Some((since, scale)) = self.full.take()
-        {
+    /// Words and segments leave.
+    fn leave(&mut self, net: &mut Net) {
+        loop {
+            if net.pb.room()
+                && let Some((from, scale)) = self.pb.take()
+            {
+                self.pb_moved = net.pb.offer(from, scale, &mut net.wake);
+            }
+            if net.ad.room()
+                && let Some(from) = self.wd.take()
+            {
+                self.wd_moved = net.ad.offer(from, (), &mut net.wake);
+            }
+            if self.pb.is_some() || self.wd.is_some() {
+                break;
+            }
+            let Some((since, scale)) = self.full.take() else { break };
             let at = since.max(self.pb_moved).max(self.wd_moved);
             (self.pb, self.wd) = (Some((at + 1, scale)), Some(at + 1));
             // The next beat may come in this cycle.
             self.next = self.next.max(at);
-            moved = true;
         }
-        if net.aseg.room()
+        while net.aseg.room()
             && let Some((from, place, second)) = self.segments.take()
         {
             let t = net.aseg.offer(from, if second { place.scale } else { place.vector }, &mut net.wake);
@@ -116,11 +112,10 @@ impl KvWrite {
             } else {
                 self.segments = Some((t + 1, place, true));
             }
-            moved = true;
         }
-        moved
     }
 
+    /// Beats are taken; whether any was.
     fn take(&mut self, net: &mut Net, outside: &mut Asked) -> bool {
         let mut moved = false;
         while self.full.is_none()

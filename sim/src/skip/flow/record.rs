@@ -53,6 +53,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// With room for passes of this many cycles.
+    pub fn with_capacity(cycles: usize) -> Self {
+        Self { begin: 0, levels: std::array::from_fn(|_| Level(vec![0; cycles.div_ceil(64)])) }
+    }
+
     /// Of a run that begins in this cycle.
     pub fn begin(&mut self, begin: Time) {
         self.begin = begin;

@@ -105,6 +105,15 @@ impl Weights {
         if net.wake & !process::WEIGHTS != 0 {
             return true;
         }
+        // The way is full up to an array that waits.
+        let full = !net.route_w.room() && !net.packed.room() && self.left > 0 && !matches!(self.phase, Phase::Run(_));
+        if full
+            && net.act.is_empty()
+            && net.tmac_cmd.is_empty()
+            && !matches!(self.phase, Phase::Acts(_, cmd) if self.acts == self.need(cmd))
+        {
+            return false;
+        }
         loop {
             let mut moved = self.begin(net);
             while route(net) | self.unpack(net) | self.fire(after, net) | self.sums(after, net) {
