@@ -61,12 +61,16 @@ impl<T: Copy + Default, const N: usize> Ring<T, N> {
 /// The times of words by their index, as runs of words a cycle after each other. Times are read in the order of the words.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
-    /// Index and time of each run's first word.
-    runs: VecDeque<(usize, Time)>,
+    /// Index and time of each run's first word; those before `first` are over.
+    runs: Vec<(usize, Time)>,
+    first: usize,
     pub count: usize,
     /// The time that would continue the last run.
     next: Time,
 }
+
+/// Runs that are over and still kept.
+const OVER: usize = 1 << 10;
 
 impl Runs {
     #[inline(always)]
@@ -81,7 +85,11 @@ impl Runs {
             return;
         }
         if t != self.next || self.runs.is_empty() {
-            self.runs.push_back((self.count, t));
+            if self.first >= OVER {
+                self.runs.drain(..self.first);
+                self.first = 0;
+            }
+            self.runs.push((self.count, t));
         }
         self.count += n;
         self.next = t + n as Time;
@@ -95,13 +103,15 @@ impl Runs {
     /// Of word `index`, at or after the one that was asked for before, and how many words from it on follow a cycle after each other.
     #[inline(always)]
     pub fn get(&mut self, index: usize) -> (Time, usize) {
-        while let Some(&(second, _)) = self.runs.get(1)
-            && second <= index
-        {
-            self.runs.pop_front();
+        let mut end = self.count;
+        while let Some(&(second, _)) = self.runs.get(self.first + 1) {
+            if second > index {
+                end = second;
+                break;
+            }
+            self.first += 1;
         }
-        let (first, t) = self.runs.front().copied().unwrap_or_default();
-        let end = self.runs.get(1).map_or(self.count, |r| r.0);
+        let (first, t) = self.runs.get(self.first).copied().unwrap_or_default();
         (t + (index - first) as Time, end - index)
     }
 }

@@ -87,7 +87,8 @@ impl Write {
 
     /// When the next segment is chosen, and whether it is `xstore`'s, as far as is known.
     pub fn choice(&self, net: &Net) -> Option<(Time, bool)> {
-        if self.busy.is_some() || !self.bursts.segments.room() {
+        let none = net.aseg.is_empty() && net.bseg.is_empty();
+        if none || self.busy.is_some() || !self.bursts.segments.room() {
             return None;
         }
         let can = self.ended.max(self.bursts.segments.open());
