@@ -4,6 +4,7 @@ use super::{
     link::Link,
     net::{KvWord, Net, process},
     record::Which,
+    softmax::Softmax,
     times::{Ring, Time, fifo_latency},
 };
 use crate::skip::block::attn;
@@ -28,6 +29,8 @@ pub struct Attn {
     /// From when on V may be taken, as far as they decide.
     v_next: Time,
     out: Link<()>,
+    /// What takes the scores and gives the weights of V.
+    pub softmax: Softmax,
 }
 
 impl Attn {
@@ -46,6 +49,7 @@ impl Attn {
             leave: None,
             v_next: 0,
             out: Link::new(process::ATTN, process::ATTN),
+            softmax: Softmax::new(),
         }
     }
 
@@ -154,10 +158,16 @@ impl Attn {
 
     /// Scores and accumulators leave.
     fn leave(&mut self, net: &mut Net) {
-        while net.score.room()
-            && let Some((from, last)) = self.scores.pop()
-        {
-            self.score_moved = net.score.offer(from, last, &mut net.wake);
+        while !self.scores.is_empty() {
+            if !net.score.room() {
+                self.softmax.advance(net);
+            }
+            if !net.score.room() {
+                break;
+            }
+            if let Some((from, last)) = self.scores.pop() {
+                self.score_moved = net.score.offer(from, last, &mut net.wake);
+            }
         }
         loop {
             while net.acc.room()
@@ -188,14 +198,19 @@ impl Attn {
 
     /// When a word is taken that is there from `from` on.
     #[inline(always)]
-    fn open(&self, from: Time, word: KvWord, net: &Net) -> Option<Time> {
+    fn open(&mut self, from: Time, word: KvWord, net: &mut Net) -> Option<Time> {
         let at = from.max(self.next);
         match word.kind {
             // All scores of the block before have moved.
             KIND_HEADER => self.scores.is_empty().then(|| at.max(self.score_moved + 1)),
             KIND_SCALES | KIND_K => Some(at),
             _ if self.leave.is_some() => None,
-            _ => Some(at.max(net.p.head()?.0).max(self.v_next)),
+            _ => {
+                if net.p.is_empty() {
+                    self.softmax.advance(net);
+                }
+                Some(at.max(net.p.head()?.0).max(self.v_next))
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! What times are kept in: queues, histories, pipelines.
 
-use std::collections::VecDeque;
 use tritforge_spec::block::fifo::DISTRIBUTED_DEPTH;
 
 /// A cycle, in the memory's count.
