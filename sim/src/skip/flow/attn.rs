@@ -1,6 +1,7 @@
 //! `attn`: scores and values of a query-head group.
 
 use super::{
+    attn_out::AttnOut,
     link::Link,
     net::{KvWord, Net, process},
     record::Which,
@@ -29,12 +30,13 @@ pub struct Attn {
     /// From when on V may be taken, as far as they decide.
     v_next: Time,
     out: Link<()>,
-    /// What takes the scores and gives the weights of V.
+    /// What takes the scores and gives the weights of V, and what takes the accumulators.
     pub softmax: Softmax,
+    pub attn_out: AttnOut,
 }
 
 impl Attn {
-    pub fn new(p: attn::Params) -> Self {
+    pub fn new(p: attn::Params, attn_out: AttnOut) -> Self {
         Self {
             p,
             latency: fifo_latency(SCORE_DEPTH),
@@ -50,6 +52,7 @@ impl Attn {
             v_next: 0,
             out: Link::new(process::ATTN, process::ATTN),
             softmax: Softmax::new(),
+            attn_out,
         }
     }
 
@@ -170,9 +173,13 @@ impl Attn {
             }
         }
         loop {
-            while net.acc.room()
-                && let Some((from, ())) = self.out.head()
-            {
+            while let Some((from, ())) = self.out.head() {
+                if !net.acc.room() {
+                    self.attn_out.advance(net);
+                }
+                if !net.acc.room() {
+                    break;
+                }
                 let t = net.acc.offer(from, (), &mut net.wake);
                 self.out.take(t, &mut net.wake);
             }

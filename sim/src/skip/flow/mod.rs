@@ -61,7 +61,6 @@ pub struct Flow<'a> {
     after: weights::After,
     kvwrite: kvwrite::KvWrite,
     kvread: kvread::KvRead,
-    attn_out: attn_out::AttnOut,
     xstore: xstore::Xstore,
     write: write::Write,
     /// The tail that was taken over and its begin; or the one that was not known.
@@ -90,8 +89,7 @@ impl<'a> Flow<'a> {
                 resid: resid::Resid::new(p.resid.clone()),
             },
             kvwrite: kvwrite::KvWrite::new(p.kvwrite.clone()),
-            kvread: kvread::KvRead::new(p.kvread.clone(), attn::Attn::new(p.attn.clone())),
-            attn_out: attn_out::AttnOut::new(p.attn_out.clone()),
+            kvread: kvread::KvRead::new(p.kvread.clone(), attn::Attn::new(p.attn.clone(), attn_out::AttnOut::new(p.attn_out.clone()))),
             xstore: xstore::Xstore::new(p.xstore.clone()),
             write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, p.axi_write.outstanding.into(), paces.write)),
             tail: None,
@@ -184,7 +182,7 @@ impl<'a> Flow<'a> {
                 process::KVREAD => self.kvread.advance(net, outside),
                 process::ATTN => self.kvread.attn.advance(net),
                 process::SOFTMAX => self.kvread.attn.softmax.advance(net),
-                process::ATTN_OUT => self.attn_out.advance(net),
+                process::ATTN_OUT => self.kvread.attn.attn_out.advance(net),
                 process::RESID => self.after.resid.advance(net, 0),
                 process::XSTORE => self.xstore.advance(net),
                 _ => {
