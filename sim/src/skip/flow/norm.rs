@@ -117,6 +117,19 @@ impl Norm {
         Some(self.gain_word(from.max(command), groups))
     }
 
+    /// Up to `count` words of one gain each are there from `from` on, one a cycle: how many are taken so, without any wait; one alone is not.
+    pub fn gains(&mut self, from: Time, count: usize, net: &mut Net) -> usize {
+        let Some((command, cmd)) = net.norm_cmd.head() else { return 0 };
+        let n = count.min(self.p.groups[cmd.second as usize] as usize - self.gains.len());
+        if self.p.gains_per_word != 1 || command.max(self.gain_next) > from || n < 2 {
+            return 0;
+        }
+        self.gains.extend((0..n as Time).map(|i| from + i));
+        self.gain_next = from + n as Time;
+        net.wake |= process::NORM;
+        n
+    }
+
     fn take_x(&mut self, net: &mut Net, from: Time, cmd: Command) {
         let groups = self.p.groups[cmd.second as usize];
         while self.load.0 != cmd.n

@@ -335,11 +335,25 @@ impl Weights {
 fn gains(from: &mut Side, norm: &mut Norm, net: &mut Net) {
     while net.route_w.is_empty()
         && net.gain.is_empty()
-        && let Some((offered, weight_dest::GAIN)) = from.word()
+        && let Some((arrived, offered, weight_dest::GAIN)) = from.run()
+        && arrived > 0
     {
-        let t = offered.max(net.route_w.open());
+        let (arrival, run) = from.arrival();
+        let t = offered.max(arrival).max(net.route_w.open());
         let moved = (t + 1).max(net.route_w.after()).max(net.gain.open());
-        let Some(taken) = norm.gain((moved + 1).max(net.gain.after()), net) else { return };
+        let there = (moved + 1).max(net.gain.after());
+        // Where the first waits for nothing, those that come behind it a cycle after each other do not either.
+        let still = (moved, there) == (t + 1, t + 2) && net.gain.log.is_none();
+        let n = if still { norm.gains(there, run.min(arrived), net) } else { 0 };
+        if n > 1 {
+            let k = n as Time;
+            net.route_w.pass_run(n, t, (t + k, [t + k, t + k + 1]));
+            net.gain.pass_run(n, moved, (moved + k, [moved + k, moved + k + 1]));
+            from.left.push_run(t, n);
+            from.passed(n, t + k - 1, &mut net.wake);
+            continue;
+        }
+        let Some(taken) = norm.gain(there, net) else { return };
         net.route_w.pass_one(t, moved);
         net.gain.pass_one(moved, taken);
         from.moved(t, &mut net.wake);
