@@ -85,26 +85,6 @@ impl Direction {
         self.ready_from <= now && self.pace.past(config, now)
     }
 
-    fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
-        let to = |t: u64| rebased(t.max(now), now, then);
-        self.ready_from = to(self.ready_from);
-        self.beat_from = if self.queue.is_empty() { then } else { to(self.beat_from) };
-        // The oldest burst's next beat is planned. At most a beat passes a cycle, so a burst waits for those before it whenever it is due.
-        let mut earliest = then;
-        for (txn, accepted) in self.queue.iter_mut().enumerate() {
-            let beats = accepted.burst.beats() as u64;
-            accepted.txn = txn as u64;
-            (accepted.due, earliest) = if txn == 0 {
-                (then, self.beat_from + (beats - self.beat))
-            } else {
-                let due = to(accepted.due).max(earliest);
-                (due, due + beats)
-            };
-        }
-        self.count = self.queue.len() as u64;
-        self.pace.rebase(config, now, then);
-    }
-
     /// The clock edge of cycle `now` on both channels: `accepted` is due after `latency`, `passed` a beat. The burst that ended.
     fn step(
         &mut self,
@@ -181,12 +161,6 @@ impl ReadChannel {
         self.0.port = port;
     }
 
-    /// Moves all times from `now` to `then` (at least a cycle after 0), so that channels which do the same from now on are equal.
-    /// Without random pauses only: they depend on the number of the transaction.
-    pub fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
-        self.0.rebase(config, now, then);
-    }
-
     /// The clock edge of cycle `now`: `accepted` on AR, `taken` on R.
     pub fn step(&mut self, config: &MemConfig, now: u64, accepted: Option<Burst>, taken: bool) {
         let accepted = accepted.map(|burst| (burst, config.latency()));
@@ -253,16 +227,6 @@ impl WriteChannel {
     /// As [`ReadChannel::of_port`].
     pub fn of_port(&mut self, port: usize) {
         self.data.port = port;
-    }
-
-    /// As [`ReadChannel::rebase`].
-    pub fn rebase(&mut self, config: &MemConfig, now: u64, then: u64) {
-        let to = |t: u64| rebased(t.max(now), now, then);
-        self.data.rebase(config, now, then);
-        self.answer_from = if self.answers.is_empty() { then } else { to(self.answer_from) };
-        for answer in &mut self.answers {
-            (answer.due, answer.txn) = (to(answer.due), 0);
-        }
     }
 
     /// The clock edge of cycle `now`: `accepted` on AW, `beat` passed on W (its response), `answered` on B.

@@ -25,11 +25,8 @@ use tritforge_spec::{block, hw::Hw};
 pub const GO: u32 = from("regs", "go");
 const ROUTE_W: route::Streams = (into("route_w", "in"), [from("route_w", "o0"), from("route_w", "o1"), from("route_w", "o2")]);
 const ROUTE_A: route::Streams = (into("route_a", "in"), [from("route_a", "o0"), from("route_a", "o1"), from("route_a", "o2")]);
-/// The cycle at which a canonical state stands: above 0, so that times before it stay positive.
-pub(super) const EPOCH: u64 = 1;
-
 /// Everything that decides what happens next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct State {
     pub signals: Signals,
     /// The [`parts`] that may go on by themselves; each of the others stays as it is until a word moves on one of its streams.
@@ -129,11 +126,6 @@ impl Machine {
         self.ports
     }
 
-    /// Equal states go on equally, so what followed one may be taken for the other: without random pauses.
-    pub fn repeats(&self) -> bool {
-        self.memory.stalls.is_none()
-    }
-
     /// The machine after reset, with nothing to do.
     pub fn state(&self) -> State {
         let mut state = State {
@@ -193,12 +185,6 @@ impl Machine {
         st.xstore.outputs(&self.xstore, s);
     }
 
-    /// Begins a cycle in which the blocks' outputs are these; payloads follow from their states.
-    pub(super) fn begin(&self, st: &mut State, valid: u64, ready: u64, levels: u32) {
-        self.drive(st);
-        st.signals.put(valid, ready, levels);
-    }
-
     /// Rings the doorbell: `go` is valid from the next cycle on; the descriptors begin at offset `ptr`.
     pub fn go(&self, st: &mut State, outside: &Outside) {
         st.ctrl.begins_at(outside.first_descriptor());
@@ -233,17 +219,6 @@ impl Machine {
         st.ctrl.idle() && !st.signals.is_valid(GO)
     }
 
-    /// Moves the memory's time to one epoch, so that parts that go on equally are equal.
-    pub fn canonical(&self, st: &mut State) {
-        for channel in &mut st.memory_read {
-            channel.rebase(&self.memory, st.now, EPOCH);
-        }
-        for channel in &mut st.memory_write {
-            channel.rebase(&self.memory, st.now, EPOCH);
-        }
-        st.now = EPOCH;
-    }
-
     /// Takes the memory's channels and time over.
     pub fn adopt(&self, st: &mut State, memory: &Memory) {
         for (p, (read, write)) in st.memory_read.iter_mut().zip(&mut st.memory_write).enumerate() {
@@ -258,12 +233,7 @@ impl Machine {
         for p in 0..self.memory.ports {
             // Ports beyond those that are simulated did what the first one did.
             let i = if p < st.memory_read.len() { p } else { 0 };
-            let (mut read, mut write) = (st.memory_read[i].clone(), st.memory_write[i].clone());
-            if self.repeats() {
-                read.rebase(&self.memory, st.now, memory.cycle());
-                write.rebase(&self.memory, st.now, memory.cycle());
-            }
-            memory.set_channels(p, read, write);
+            memory.set_channels(p, st.memory_read[i].clone(), st.memory_write[i].clone());
         }
     }
 

@@ -158,9 +158,4 @@ impl Signals {
         (self.valid, self.ready, self.levels) = (self.next_valid, self.next_ready, self.next_levels);
         self.moved = self.valid & self.ready;
     }
-    /// Puts all valids, readies and levels into a cycle that begins.
-    pub fn put(&mut self, valid: u64, ready: u64, levels: u32) {
-        (self.next_valid, self.next_ready, self.next_levels) = (valid, ready, levels);
-        self.edge();
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::skip::{
     ask,
-    pieces::{Count, Counter, Fifo, Pipe, Skid, word},
+    pieces::{Count, Fifo, Pipe, Skid, word},
     signals::{KvWord, Signals, from, into, level},
 };
 use tritforge_spec::block::attn::{self, KIND_HEADER, KIND_K, KIND_SCALES, KIND_V, PRODUCT_STAGE, SCORE_DEPTH};
@@ -49,8 +49,8 @@ pub struct Attn {
     tokens: u8,
     vectors: u32,
     /// Positions of the block, and those left of its K or V.
-    positions: Counter,
-    left: Counter,
+    positions: u32,
+    left: u32,
     last: bool,
     word: u16,
     head: u16,
@@ -70,20 +70,15 @@ pub struct Attn {
 }
 
 impl Attn {
-    /// The counters.
-    pub fn counters(&mut self) -> [&mut Counter; 2] {
-        [&mut self.positions, &mut self.left]
-    }
-
     /// Positions of the block that begins.
     pub fn positions_are(&mut self, positions: u8) {
-        self.positions.set(positions.into());
-        self.left.set(positions.into());
+        self.positions = positions.into();
+        self.left = positions.into();
     }
 
     /// K or V of the block begins.
     pub fn counts(&mut self) {
-        self.left.set(self.positions.raw());
+        self.left = self.positions;
     }
 
     fn takes(&self) -> bool {
@@ -102,8 +97,8 @@ impl Attn {
             return false;
         }
         self.word = 0;
-        if self.left.at_least(2) {
-            self.left.step(0, 1);
+        if self.left >= 2 {
+            self.left -= 1;
             return false;
         }
         *asks |= ask::ATTN_LEFT;
@@ -154,7 +149,7 @@ impl Attn {
                 KIND_SCALES => {}
                 KIND_K => {
                     score = self.word + 1 == p.kv_words;
-                    score_last = score && self.last && self.left.is(1);
+                    score_last = score && self.last && (self.left == 1);
                     self.advance(p, asks);
                 }
                 KIND_V.. => {

@@ -1,6 +1,6 @@
 //! Timing of `axi_burst`: a segment becomes bursts that end at multiples of the burst length.
 
-use crate::skip::pieces::{Counter, Segment, Skid};
+use crate::skip::pieces::{Segment, Skid};
 
 /// State.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -8,7 +8,7 @@ pub struct Bursts {
     seg: Skid<Segment>,
     /// Offset modulo the burst length of the segment under way, and its beats that are in no burst yet; 0 without one.
     act: Option<u16>,
-    pub left: Counter,
+    pub left: u32,
     out: Option<u16>,
 }
 
@@ -22,13 +22,13 @@ impl Bursts {
     }
     /// It has begun a segment that nobody has asked for.
     pub fn asks(&self) -> bool {
-        self.act.is_some() && self.left.raw() == Segment::LATER.beats
+        self.act.is_some() && self.left == Segment::LATER.beats
     }
     /// What the oldest segment is that nobody asked for.
     pub fn segment_is(&mut self, segment: Segment) {
         if self.asks() {
             self.act = Some(segment.off);
-            self.left.set(segment.beats);
+            self.left = segment.beats;
         } else if let Some(oldest) = self.seg.words().iter_mut().find(|s| s.later()) {
             *oldest = segment;
         }
@@ -48,8 +48,8 @@ impl Bursts {
         let advance = self.out.is_none() || burst_ready;
         let cut = self.act.map(|off| {
             let room = u32::from(burst - off);
-            let last = !self.left.at_least(room + 1);
-            (if last { self.left.exact() } else { room }, last)
+            let last = self.left < room + 1;
+            (if last { self.left } else { room }, last)
         });
         let take = cut.is_none_or(|(_, last)| advance && last);
         if advance {
@@ -58,12 +58,12 @@ impl Bursts {
         if take {
             let next = self.seg.peek().filter(|s| s.beats != 0);
             if self.act.is_some() || next.is_some() {
-                self.left.set(next.map_or(0, |s| s.beats));
+                self.left = next.map_or(0, |s| s.beats);
             }
             self.act = next.map(|s| s.off);
         } else if advance && let Some((beats, _)) = cut {
             self.act = Some(0);
-            self.left.step(0, beats);
+            self.left -= beats;
         }
         self.seg.step(seg, take);
     }

@@ -4,7 +4,7 @@
 use super::axi_burst::Bursts;
 use crate::skip::{
     ask,
-    pieces::{Counter, DeepFifo, Segment, Skid},
+    pieces::{Fifo, Segment, Skid},
     signals::{Signals, from, into},
 };
 use smallvec::SmallVec;
@@ -26,28 +26,28 @@ pub struct Port {
     /// Beats of the burst on AR.
     ar: Option<u16>,
     flight: u16,
-    w_space: Counter,
+    w_space: u32,
     /// Bursts in flight, oldest first: auxiliary, beats.
     order: SmallVec<[(bool, u16); 8]>,
     /// The registered R channel holds a beat.
     r: bool,
     r_index: u16,
-    wfifo: DeepFifo,
+    wfifo: Fifo,
 }
 
 /// The auxiliary side of one port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct AuxPort {
     burst: Bursts,
-    space: Counter,
-    fifo: DeepFifo,
+    space: u32,
+    fifo: Fifo,
 }
 
 impl AuxPort {
     /// Beats of the burst that it asks AR for.
     #[inline(always)]
     fn wants(&mut self) -> Option<u16> {
-        self.burst.peek().filter(|&b| self.space.at_least(b.into()))
+        self.burst.peek().filter(|&b| self.space >= b.into())
     }
 }
 
@@ -66,7 +66,7 @@ impl Port {
     }
     #[inline(always)]
     fn w_wants(&mut self) -> Option<u16> {
-        self.wburst.peek().filter(|&b| self.w_space.at_least(b.into()))
+        self.wburst.peek().filter(|&b| self.w_space >= b.into())
     }
     /// It may go on although no stream moves.
     fn awake(&mut self, p: &axi_read_port::Params) -> bool {
@@ -97,7 +97,7 @@ impl Port {
             to_w = !aux;
         }
         let w_left = self.wfifo.step(p.w_depth, to_w, w_ready);
-        self.w_space.step(w_left as u32, take_w.unwrap_or(0).into());
+        self.w_space = self.w_space + w_left as u32 - u32::from(take_w.unwrap_or(0));
         self.flight = self.flight + take.is_some() as u16 - done as u16;
         if self.ar.is_none() || ar_ready {
             self.ar = take;
@@ -118,7 +118,7 @@ impl Port {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Delivery {
     /// Beats that are left of the oldest, and its dest.
-    left: Counter,
+    left: u32,
     oldest: Option<u8>,
     /// Those behind it.
     queue: SmallVec<[(u32, u8); SEGMENTS]>,
@@ -130,23 +130,23 @@ impl Delivery {
     }
     /// It has come to a segment whose length nobody has asked for.
     fn asks(&self) -> bool {
-        self.oldest.is_some() && self.left.raw() == Segment::LATER.beats
+        self.oldest.is_some() && self.left == Segment::LATER.beats
     }
     #[inline(always)]
     fn step(&mut self, job: Option<(Segment, u8)>, moved: bool) {
         let push = job.filter(|(seg, _)| seg.beats != 0 && self.ready());
         if moved && self.oldest.is_some() {
-            if self.left.at_least(2) {
-                self.left.step(0, 1);
+            if self.left >= 2 {
+                self.left -= 1;
             } else {
                 let next = if self.queue.is_empty() { None } else { Some(self.queue.remove(0)) };
-                self.left.set(next.map_or(0, |n| n.0));
+                self.left = next.map_or(0, |n| n.0);
                 self.oldest = next.map(|n| n.1);
             }
         }
         if let Some((seg, dest)) = push {
             if self.oldest.is_none() {
-                self.left.set(seg.beats);
+                self.left = seg.beats;
                 self.oldest = Some(dest);
             } else {
                 self.queue.push((seg.beats, dest));
@@ -182,14 +182,8 @@ pub struct Crossing {
 impl AxiRead {
     /// `ports` may be less than the hardware's where all ports do the same.
     pub fn new(p: &Params, ports: usize) -> Self {
-        let port = Port { w_space: Counter::new(p.port.w_depth as u32), ..Port::default() };
+        let port = Port { w_space: p.port.w_depth as u32, ..Port::default() };
         Self { wseg: Skid::default(), w: Delivery::default(), ports: SmallVec::from_elem(port, ports) }
-    }
-
-    /// The counters of the only port, and of the stream.
-    pub fn counters(&mut self) -> [&mut Counter; 4] {
-        let port = &mut self.ports[0];
-        [&mut port.wfifo.memory, &mut port.w_space, &mut port.wburst.left, &mut self.w.left]
     }
 
     /// A beat of this cycle is for the auxiliary side.
@@ -237,15 +231,9 @@ impl AxiRead {
 impl Aux {
     /// `ports` may be less than the hardware's where all ports do the same.
     pub fn new(p: &Params, ports: usize) -> Self {
-        let port = AuxPort { space: Counter::new(p.port.x_depth as u32), ..AuxPort::default() };
+        let port = AuxPort { space: p.port.x_depth as u32, ..AuxPort::default() };
         let seg = Skid::default();
         Self { dseg: seg, kseg: seg, a: Delivery::default(), ports: SmallVec::from_elem(port, ports) }
-    }
-
-    /// As [`AxiRead::counters`].
-    pub fn counters(&mut self) -> [&mut Counter; 4] {
-        let port = &mut self.ports[0];
-        [&mut port.fifo.memory, &mut port.space, &mut port.burst.left, &mut self.a.left]
     }
 
     /// It may go on although no stream moves and no beat comes.
@@ -267,7 +255,7 @@ impl Aux {
 
     /// The length that was asked for.
     pub fn delivery_is(&mut self, beats: u32) {
-        self.a.left.set(beats);
+        self.a.left = beats;
     }
 
     /// The clock edge; what is asked for goes to `asks`.
@@ -281,7 +269,7 @@ impl Aux {
             let taken = crossing.taken >> i & 1 != 0;
             let beats = if taken { port.burst.peek().unwrap_or(0) } else { 0 };
             let left = port.fifo.step(p.port.x_depth, crossing.beats >> i & 1 != 0, moved);
-            port.space.step(left as u32, beats.into());
+            port.space = port.space + left as u32 - u32::from(beats);
             port.burst.step(p.port.burst as u16, job.map(|j| j.0), taken);
             if port.burst.asks() {
                 *asks |= ask::SEGMENT;

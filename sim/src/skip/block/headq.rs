@@ -1,7 +1,7 @@
 //! Timing of `headq`.
 
 use crate::skip::{
-    pieces::{Count, Counter, Skid, word},
+    pieces::{Count, Skid, word},
     signals::{Signals, from, into},
 };
 use tritforge_spec::block::headq::{self, STAGES};
@@ -35,21 +35,21 @@ impl From<headq::Params> for Params {
 struct Side {
     open: bool,
     token: u8,
-    left: Counter,
-    heads: Counter,
+    left: u32,
+    heads: u32,
 }
 
 impl Side {
     fn begin(&mut self, p: &Params, words: u16) {
         (self.open, self.token) = (true, 0);
-        self.left.set(words.into());
-        self.heads.set(p.heads.into());
+        self.left = words.into();
+        self.heads = p.heads.into();
     }
 
     /// The next head, if there is one.
     fn next_head(&mut self) {
-        self.heads.step(0, 1);
-        self.open = self.heads.at_least(1);
+        self.heads -= 1;
+        self.open = self.heads >= 1;
     }
 }
 
@@ -87,25 +87,20 @@ pub struct HeadQ {
 }
 
 impl HeadQ {
-    /// The counters.
-    pub fn counters(&mut self) -> [&mut Counter; 4] {
-        [&mut self.input.left, &mut self.input.heads, &mut self.output.left, &mut self.output.heads]
-    }
-
     /// The beat that leaves the full buffer; whether it is the buffer's last.
     fn start(&mut self, p: &Params, n: u8) -> (u8, bool) {
         let o = &mut self.output;
-        let (first, last) = (o.left.is(p.beats.into()), !o.left.at_least(2));
-        let q = !o.heads.at_least(u32::from(p.heads - p.kv_heads) + 1);
+        let (first, last) = ((o.left == p.beats.into()), (o.left < 2));
+        let q = o.heads < u32::from(p.heads - p.kv_heads) + 1;
         let head_end = last && o.token + 1 == n;
-        let end = head_end && !o.heads.at_least(2);
+        let end = head_end && (o.heads < 2);
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
         let beat = beat::PRESENT | flag(q, beat::Q) | flag(first, beat::FIRST) | flag(last, beat::LAST) | flag(end, beat::END);
         if last {
-            o.left.set(p.beats.into());
+            o.left = p.beats.into();
             o.token = if head_end { 0 } else { o.token + 1 };
         } else {
-            o.left.step(0, 1);
+            o.left -= 1;
         }
         if head_end {
             o.next_head();
@@ -121,11 +116,11 @@ impl HeadQ {
             return false;
         }
         i.token = 0;
-        if i.left.at_least(2) {
-            i.left.step(0, 1);
+        if i.left >= 2 {
+            i.left -= 1;
             return false;
         }
-        i.left.set(p.pairs.into());
+        i.left = p.pairs.into();
         i.next_head();
         true
     }

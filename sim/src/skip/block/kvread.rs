@@ -3,7 +3,7 @@
 
 use crate::skip::{
     ask,
-    pieces::{Count, Counter, Skid, word},
+    pieces::{Count, Skid, word},
     signals::{KvWord, Signals, from, into, level},
 };
 use tritforge_spec::{
@@ -77,8 +77,8 @@ pub struct KvRead {
     input: Count,
     pass: Option<Pass>,
     /// Of the block under way: its positions, and words left of its K or V.
-    positions: Counter,
-    left: Counter,
+    positions: u32,
+    left: u32,
     output: Option<KvWord>,
 }
 
@@ -87,25 +87,20 @@ pub struct KvRead {
 pub struct Fill {
     pb: Skid<bool>,
     /// Scales of the pass that have not come.
-    missing: Counter,
+    missing: u32,
     /// Words on their way into the pass buffer.
     writes: [bool; 2],
 }
 
 impl Fill {
-    /// The counter.
-    pub fn counters(&mut self) -> [&mut Counter; 1] {
-        [&mut self.missing]
-    }
-
     /// The clock edge; `scales`: those of a pass that begins.
     pub fn step(&mut self, scales: Option<u32>, s: &mut Signals) {
-        let take = self.missing.at_least(1);
+        let take = self.missing >= 1;
         let arrived = self.pb.peek().filter(|_| take);
-        self.missing.step(0, (arrived == Some(true)) as u32);
+        self.missing -= (arrived == Some(true)) as u32;
         self.writes = [arrived.is_some(), self.writes[0]];
         if let Some(scales) = scales {
-            self.missing.set(scales);
+            self.missing = scales;
         }
         self.pb.step(s.moves(PB).then_some(s.payload.pb_scale), take);
         self.outputs(s);
@@ -114,7 +109,7 @@ impl Fill {
     /// Drives the outputs.
     pub fn outputs(&mut self, s: &mut Signals) {
         s.accept(PB, self.pb.ready());
-        s.level(level::KV_COMPLETE, self.writes == [false; 2] && !self.missing.at_least(1));
+        s.level(level::KV_COMPLETE, self.writes == [false; 2] && (self.missing < 1));
     }
 }
 
@@ -123,13 +118,13 @@ impl KvRead {
     pub fn block_is(&mut self, block: Block) {
         if let Some(pass) = &mut self.pass {
             (pass.memory, pass.end) = (block.memory, block.end);
-            self.positions.set(block.positions.into());
+            self.positions = block.positions.into();
         }
     }
 
     /// K or V of the block begins.
     pub fn counts(&mut self, k: &Params) {
-        self.left.set(self.positions.raw() * k.vector_words);
+        self.left = self.positions * k.vector_words;
     }
 
     /// The segments that were asked for.
@@ -163,24 +158,19 @@ impl KvRead {
                     *asks |= ask::KV_LEFT;
                 }
             }
-            _ if self.left.at_least(2) => self.left.step(0, 1),
+            _ if (self.left >= 2) => self.left -= 1,
             KIND_K => {
                 pass.part = KIND_V;
                 *asks |= ask::KV_LEFT;
             }
             _ => {
                 pass.part = KIND_HEADER;
-                self.left.set(0);
-                self.positions.set(0);
+                self.left = 0;
+                self.positions = 0;
                 return true;
             }
         }
         false
-    }
-
-    /// The counters.
-    pub fn counters(&mut self) -> [&mut Counter; 2] {
-        [&mut self.positions, &mut self.left]
     }
 
     /// A command waits.

@@ -2,7 +2,7 @@
 
 use crate::skip::{
     ask,
-    pieces::{Counter, Segment, Skid},
+    pieces::{Segment, Skid},
     signals::{Signals, from, into, level},
 };
 use tritforge_spec::kv::KvShape;
@@ -53,7 +53,7 @@ pub struct KvWrite {
     kv: Skid<(bool, bool)>,
     /// A pass is under way, with this many vectors left.
     pass: bool,
-    left: Counter,
+    left: u32,
     group: u16,
     full: bool,
     scale_turn: bool,
@@ -67,11 +67,6 @@ pub struct KvWrite {
 }
 
 impl KvWrite {
-    /// The counter.
-    pub fn counters(&mut self) -> [&mut Counter; 1] {
-        [&mut self.left]
-    }
-
     /// The place that was asked for.
     pub fn place_is(&mut self, place: Place) {
         self.place = place;
@@ -80,7 +75,7 @@ impl KvWrite {
     /// The clock edge; what is asked for goes to `asks`.
     pub fn step(&mut self, k: &Params, s: &mut Signals, asks: &mut u32) {
         let drained = !self.full && !self.scale_turn && !self.pb && !self.wd && self.address == Address::Free;
-        let more = self.pass && self.left.at_least(1);
+        let more = self.pass && (self.left >= 1);
         let done = drained && self.pass && !more;
         let (pb_moves, wd_moves, wseg_moves) = (s.moves(PB), s.moves(WD), s.moves(WSEG));
         let moves = self.full && (!self.pb || pb_moves) && (!self.wd || wd_moves);
@@ -114,7 +109,7 @@ impl KvWrite {
             self.making_scale = false;
             if last {
                 self.scale_turn = true;
-                self.left.step(0, 1);
+                self.left -= 1;
             }
         } else if room && self.pass && self.scale_turn {
             self.scale_turn = false;
@@ -130,7 +125,7 @@ impl KvWrite {
         if take_cmd {
             self.pass = self.cmd.valid();
             if self.pass {
-                self.left.set(2 * k.kv_heads * u32::from(self.cmd.head()));
+                self.left = 2 * k.kv_heads * u32::from(self.cmd.head());
             }
             self.group = 0;
         }

@@ -1,7 +1,7 @@
 //! Timing of `rope`.
 
 use crate::skip::{
-    pieces::{Count, Counter, Skid, word},
+    pieces::{Count, Skid, word},
     signals::{Signals, from, into},
 };
 use tritforge_spec::block::rope::{self, STAGES};
@@ -38,8 +38,8 @@ pub struct Rope {
     sum: Count,
     pass: Option<Pass>,
     /// Pairs left of the head, heads left of the pass.
-    pairs: Counter,
-    heads: Counter,
+    pairs: u32,
+    heads: u32,
     /// Bit i: stage i + 1 holds a pair.
     stages: u16,
 }
@@ -57,18 +57,13 @@ impl Rope {
         if pass.second {
             return Some(pass);
         }
-        if self.pairs.at_least(2) {
-            self.pairs.step(0, 1);
+        if self.pairs >= 2 {
+            self.pairs -= 1;
             return Some(pass);
         }
-        self.pairs.set(p.pairs.into());
-        self.heads.step(0, 1);
-        self.heads.at_least(1).then_some(pass)
-    }
-
-    /// The counters.
-    pub fn counters(&mut self) -> [&mut Counter; 2] {
-        [&mut self.pairs, &mut self.heads]
+        self.pairs = p.pairs.into();
+        self.heads -= 1;
+        (self.heads >= 1).then_some(pass)
     }
 
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
@@ -87,8 +82,8 @@ impl Rope {
         if start {
             next = self.cmd.peek().map(|n| Pass { n, token: 0, second: false });
             if next.is_some() {
-                self.pairs.set(p.pairs.into());
-                self.heads.set(p.heads.into());
+                self.pairs = p.pairs.into();
+                self.heads = p.heads.into();
             }
         }
         self.pass = next;

@@ -1,7 +1,7 @@
 //! Timing of `tmac`.
 
 use crate::skip::{
-    pieces::{Count, Counter, Pipe, Skid, word},
+    pieces::{Count, Pipe, Skid, word},
     signals::{Command, Signals, from, into, level},
 };
 use tritforge_spec::block::{
@@ -53,7 +53,7 @@ pub struct Tmac {
     acts: u32,
     last_word: u16,
     /// Rows left of the phase.
-    rows: Counter,
+    rows: u32,
     last_token: u8,
     dest: bool,
     word: u16,
@@ -68,11 +68,6 @@ pub struct Tmac {
 }
 
 impl Tmac {
-    /// The counter.
-    pub fn counters(&mut self) -> [&mut Counter; 1] {
-        [&mut self.rows]
-    }
-
     fn t_ready(&self) -> bool {
         self.phase == Phase::Run && (self.word != self.last_word || (self.taken as usize) < ROWS)
     }
@@ -81,7 +76,7 @@ impl Tmac {
         let t_ready = self.t_ready();
         let fire = s.moves(T);
         let row_end = fire && self.word == self.last_word;
-        let phase_end = row_end && self.rows.is(1);
+        let phase_end = row_end && (self.rows == 1);
         let start = self.phase == Phase::Acts && self.acts == self.need;
         let act_take = self.phase != Phase::Run && self.act.valid();
         let cmd_take = self.phase == Phase::Idle && self.cmd.valid();
@@ -103,7 +98,7 @@ impl Tmac {
             self.dests |= (self.dest as u16) << self.taken;
             self.tokens |= u64::from(self.last_token) << (4 * self.taken);
             self.taken += 1;
-            self.rows.step(0, 1);
+            self.rows -= 1;
         }
         if fire {
             self.word = if row_end { 0 } else { self.word + 1 };
@@ -115,7 +110,7 @@ impl Tmac {
             let c = self.cmd.head();
             let i = c.second as usize;
             (self.need, self.last_word) = (u32::from(c.n) * p.acts[i], p.wpr[i] - 1);
-            self.rows.set(p.rows[i]);
+            self.rows = p.rows[i];
             (self.last_token, self.dest) = (c.n - 1, c.second);
             self.phase = Phase::Acts;
         }

@@ -1,7 +1,7 @@
 //! Timing of `unpack`.
 
 use crate::skip::{
-    pieces::{Count, Counter, Skid, word},
+    pieces::{Count, Skid, word},
     signals::{Signals, from, into},
 };
 use tritforge_spec::block::{ctrl, unpack};
@@ -32,7 +32,7 @@ pub struct Unpack {
     cmd: Skid<bool>,
     input: Count,
     /// Array words left of the section.
-    left: Counter,
+    left: u32,
     step: u32,
     /// Stage 1 ends an array word with its chunk.
     word: bool,
@@ -40,26 +40,21 @@ pub struct Unpack {
 }
 
 impl Unpack {
-    /// The counter.
-    pub fn counters(&mut self) -> [&mut Counter; 1] {
-        [&mut self.left]
-    }
-
     pub fn step(&mut self, p: &Params, s: &mut Signals) {
         let t_moves = s.moves(T);
         let free = !self.valid || t_moves;
-        let take = free && self.input.valid() && self.left.at_least(1);
+        let take = free && self.input.valid() && (self.left >= 1);
         let last_step = self.step == p.slices.max(p.parts) - 1;
         let word_done = take && (p.parts == 1 || last_step);
-        let super_done = take && (p.slices == 1 || last_step || self.left.is(1));
-        let cmd_take = !self.left.at_least(1) || (word_done && self.left.is(1));
+        let super_done = take && (p.slices == 1 || last_step || (self.left == 1));
+        let cmd_take = (self.left < 1) || (word_done && (self.left == 1));
         if free {
             self.valid = self.word;
             self.word = word_done;
         }
         match self.cmd.peek() {
-            Some(second) if cmd_take => self.left.set(p.words[second as usize]),
-            _ => self.left.step(0, word_done as u32),
+            Some(second) if cmd_take => self.left = p.words[second as usize],
+            _ => self.left -= word_done as u32,
         }
         if take {
             let ended = if p.parts > 1 { word_done } else { super_done };
