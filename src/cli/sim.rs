@@ -17,7 +17,7 @@ use crate::report::wave::Wave;
 
 /// Simulate the attention sub-layers of a model cycle by cycle.
 ///
-/// In skip mode cycles that repeat are not evaluated again, and values are computed pass by pass; step mode runs every block of the
+/// In skip mode times are computed word by word, not cycle by cycle, and values pass by pass; step mode runs every block of the
 /// accelerator in every cycle, as the Verilog does, and also compares the hardware's counters. Both give the same cycles and the
 /// same values. The rest of the model (feed-forward, head) runs in the integer reference in between, which also gives the result
 /// that every pass must match bit for bit: exit code 1 where one does not.

@@ -1,9 +1,9 @@
-//! Skip mode: the cycles of the machine without evaluating every block's data in every cycle.
+//! Skip mode: the cycles of the machine without going through them (docs/skip.md).
 //!
-//! Timing depends on shapes, positions and the memory, never on data (docs/simulation.md). So [`block`] holds the blocks' control
-//! alone, cycle for cycle what step mode's blocks do; [`machine`] wires them; what depends on a position is answered by
-//! [`outside`]; [`engine`] remembers what followed a state and jumps when the machine comes to an equal one. The data are those of
-//! [`values`], which does to memory what a pass does.
+//! Timing depends on shapes, positions and the memory, never on data (docs/simulation.md). [`flow`] computes when each word of a pass moves;
+//! what depends on a position is answered by [`outside`]; [`engine`] runs passes. Random pauses tell ports apart: there, and in tests, the
+//! blocks' control ([`block`], cycle for cycle what step mode's blocks do) is wired to a [`machine`] that goes through the cycles. The data are
+//! those of [`values`], which does to memory what a pass does.
 
 pub mod block;
 pub mod engine;
