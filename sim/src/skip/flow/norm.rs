@@ -71,7 +71,8 @@ impl Norm {
             if self.quant.0 == cmd.n && self.scaled == cmd.n {
                 let at = self.quant_next.max(self.made);
                 net.norm_cmd.take(at, &mut net.wake);
-                (self.gains.clear(), self.stats.clear());
+                self.gains.clear();
+                self.stats.clear();
                 (self.load, self.quant, self.scaled) = ((0, 0), (0, 0), 0);
                 self.marks.push(self.begun);
             } else if !moved {
