@@ -2,6 +2,7 @@
 
 use super::{
     net::Net,
+    norm::Norm,
     times::{History, Ring, Time, fifo_latency},
 };
 use std::collections::VecDeque;
@@ -21,10 +22,12 @@ pub struct AttnOut {
     o: Ring<Time, { attn_out::FIFO_DEPTH.next_power_of_two() }>,
     o_moved: History,
     issued: usize,
+    /// What takes the outputs.
+    pub norm: Norm,
 }
 
 impl AttnOut {
-    pub fn new(p: attn_out::Params) -> Self {
+    pub fn new(p: attn_out::Params, norm: Norm) -> Self {
         Self {
             used: History::new(p.reciprocals()),
             p,
@@ -37,16 +40,22 @@ impl AttnOut {
             o: Ring::new(),
             o_moved: History::new(attn_out::FIFO_DEPTH),
             issued: 0,
+            norm,
         }
     }
 
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net) {
         loop {
-            while net.o.room()
-                && let Some(from) = self.o.pop()
-            {
-                self.o_moved.push(net.o.offer(from, (), &mut net.wake));
+            while let Some(from) = self.o.front() {
+                // Most often the norm takes it at once.
+                let t = match self.norm.output(from, net) {
+                    Some(t) => t,
+                    None if net.o.room() => net.o.offer(from, (), &mut net.wake),
+                    None => break,
+                };
+                self.o.pop();
+                self.o_moved.push(t);
             }
             self.divide(net);
             if !self.issue(net) {

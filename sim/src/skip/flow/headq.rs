@@ -2,11 +2,19 @@
 
 use super::{
     attn::Attn,
+    kvwrite::KvWrite,
     net::{Net, process},
     times::{Pipeline, Time},
 };
-use crate::skip::block::headq;
+use crate::skip::{block::headq, outside::Asked};
 use tritforge_spec::block::headq::STAGES;
+
+/// What takes the beats: queries, and vectors of K and V.
+pub struct Takers<'a, 'b> {
+    pub attn: &'a mut Attn,
+    pub kvwrite: &'a mut KvWrite,
+    pub outside: &'a mut Asked<'b>,
+}
 
 /// A beat of `headq`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +68,7 @@ impl HeadQ {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, attn: &mut Attn, net: &mut Net) {
+    pub fn advance(&mut self, to: &mut Takers, net: &mut Net) {
         if self.n.is_none()
             && let Some((from, cmd)) = net.headq_cmd.head()
         {
@@ -71,7 +79,7 @@ impl HeadQ {
         }
         let Some(n) = self.n else { return };
         loop {
-            self.leave(attn, net);
+            self.leave(to, net);
             self.take(net, n);
             if !self.start(n) {
                 return;
@@ -80,16 +88,19 @@ impl HeadQ {
     }
 
     /// Beats leave.
-    fn leave(&mut self, attn: &mut Attn, net: &mut Net) {
+    fn leave(&mut self, to: &mut Takers, net: &mut Net) {
         while let Some((from, beat)) = self.beats.head() {
             let t = if beat.q {
                 // Most often the engine takes it at once.
-                match attn.query(from, beat.last, net) {
+                match to.attn.query(from, beat.last, net) {
                     Some(t) => t,
                     None if net.q.room() => net.q.offer(from, beat.last, &mut net.wake),
                     None => break,
                 }
             } else {
+                if !net.head_kv.room() {
+                    to.kvwrite.advance(net, to.outside);
+                }
                 if !net.head_kv.room() {
                     break;
                 }

@@ -83,13 +83,15 @@ impl<'a> Flow<'a> {
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
             xload: xload::Xload::new(p.xload.clone()),
             after: weights::After {
-                norm: norm::Norm::new(p.norm.clone()),
                 rope: rope::Rope::new(p.rope.clone()),
                 headq: headq::HeadQ::new(p.headq.clone()),
                 resid: resid::Resid::new(p.resid.clone()),
             },
             kvwrite: kvwrite::KvWrite::new(p.kvwrite.clone()),
-            kvread: kvread::KvRead::new(p.kvread.clone(), attn::Attn::new(p.attn.clone(), attn_out::AttnOut::new(p.attn_out.clone()))),
+            kvread: kvread::KvRead::new(
+                p.kvread.clone(),
+                attn::Attn::new(p.attn.clone(), attn_out::AttnOut::new(p.attn_out.clone(), norm::Norm::new(p.norm.clone()))),
+            ),
             xstore: xstore::Xstore::new(p.xstore.clone()),
             write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, p.axi_write.outstanding.into(), paces.write)),
             tail: None,
@@ -174,10 +176,16 @@ impl<'a> Flow<'a> {
                 process::READ => self.read.advance(net),
                 process::AUX => aux(&mut self.read.aux, &mut self.kvread, net, outside),
                 process::WRITE => self.write.advance(&p.memory, net),
-                process::XLOAD => self.xload.advance(&mut self.after, net),
-                process::NORM => self.after.norm.advance(&mut self.weights, net),
-                process::ROPE => self.after.rope.advance(&mut self.after.headq, &mut self.kvread.attn, net),
-                process::HEADQ => self.after.headq.advance(&mut self.kvread.attn, net),
+                process::XLOAD => self.xload.advance(&mut self.kvread.attn.attn_out.norm, &mut self.after.resid, net),
+                process::NORM => self.kvread.attn.attn_out.norm.advance(&mut self.weights, net),
+                process::ROPE | process::HEADQ => {
+                    let mut to = headq::Takers { attn: &mut self.kvread.attn, kvwrite: &mut self.kvwrite, outside };
+                    if one == process::ROPE {
+                        self.after.rope.advance(&mut self.after.headq, &mut to, net);
+                    } else {
+                        self.after.headq.advance(&mut to, net);
+                    }
+                }
                 process::KVWRITE => self.kvwrite.advance(net, outside),
                 process::KVREAD => self.kvread.advance(net, outside),
                 process::ATTN => self.kvread.attn.advance(net),
@@ -187,7 +195,7 @@ impl<'a> Flow<'a> {
                 process::XSTORE => self.xstore.advance(net),
                 _ => {
                     self.arrival = None;
-                    if self.weights.advance(&mut self.read.w, &mut self.after, net) {
+                    if self.weights.advance(&mut self.read.w, &mut self.kvread.attn.attn_out.norm, &mut self.after, net) {
                         continue;
                     }
                 }
@@ -230,7 +238,7 @@ impl<'a> Flow<'a> {
             }
             None => net.record.levels(cycles as usize, &mut summary),
         }
-        let norms = self.after.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
+        let norms = self.kvread.attn.attn_out.norm.spans.iter().enumerate().map(|(i, &s)| (3, i > 0, s));
         let others = stages.into_iter().chain(later).enumerate().filter_map(|(i, s)| Some((i, false, s?)));
         let at = |t: Time| (t - self.begin) as u32;
         let mut words: Vec<Words> = others

@@ -157,18 +157,30 @@ impl Norm {
 
     /// A group of x is there from `word` on and is taken at once; when. `None`: it has to wait in the stream.
     #[inline(always)]
-    pub fn x(&mut self, word: Time, net: &mut Net) -> Option<Time> {
+    pub fn x(&mut self, second: bool, word: Time, net: &mut Net) -> Option<Time> {
         let (from, cmd) = net.norm_cmd.head()?;
-        if cmd.second || self.load.0 == cmd.n {
+        if cmd.second != second || self.load.0 == cmd.n {
             return None;
         }
         let gain = *self.gains.get(self.load.1 as usize)?;
         let at = from.max(word).max(self.load_next).max(gain + 1);
-        self.took(at, self.p.groups[0]);
+        self.took(at, self.p.groups[second as usize]);
         if self.load.1 == 0 {
             net.wake |= process::NORM;
         }
         Some(at)
+    }
+
+    /// An attention output is offered from `valid` on and is taken at once; when it moved. `None`: it has to wait in the stream.
+    #[inline(always)]
+    pub fn output(&mut self, valid: Time, net: &mut Net) -> Option<Time> {
+        if !net.o.is_empty() {
+            return None;
+        }
+        let t = valid.max(net.o.open());
+        let taken = self.x(true, (t + 1).max(net.o.after()), net)?;
+        net.o.pass_one(t, taken);
+        Some(t)
     }
 
     fn quantise(&mut self, from: Time, cmd: Command) -> bool {

@@ -1,8 +1,7 @@
 //! `rope`: sums become pairs, rotated.
 
 use super::{
-    attn::Attn,
-    headq::HeadQ,
+    headq::{HeadQ, Takers},
     net::Net,
     times::{Pipeline, Time},
 };
@@ -27,11 +26,11 @@ impl Rope {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, after: &mut HeadQ, attn: &mut Attn, net: &mut Net) {
+    pub fn advance(&mut self, after: &mut HeadQ, to: &mut Takers, net: &mut Net) {
         loop {
             let mut moved = false;
             if !net.pair.room() {
-                after.advance(attn, net);
+                after.advance(to, net);
             }
             while net.pair.room()
                 && let Some((from, ())) = self.pairs.head()

@@ -60,7 +60,7 @@ impl Flow<'_> {
     pub(super) fn tail_key(&self, by: Time) -> Option<Key> {
         let net = &self.net;
         let idle = [self.ctrl.waits()?, self.kvwrite.idle?, net.xstore_cmd.head()?.0, net.kv.room().then(|| net.kv.open())?];
-        let fresh = self.xstore.is_fresh() && self.after.norm.is_done() && unused(net);
+        let fresh = self.xstore.is_fresh() && self.kvread.attn.attn_out.norm.is_done() && unused(net);
         let past = idle.into_iter().all(|t| t <= by) && self.write.is_past(&self.p.memory, by);
         let known = self.arrival.is_none() && fresh && past && net.route_a.is_empty();
         if !known {

@@ -17,9 +17,8 @@ use crate::skip::{
 };
 use tritforge_spec::block::{ctrl::weight_dest, tmac::ROWS};
 
-/// What takes gains and sums.
+/// What takes the sums.
 pub struct After {
-    pub norm: Norm,
     pub rope: Rope,
     pub headq: HeadQ,
     pub resid: Resid,
@@ -93,7 +92,7 @@ impl Weights {
 
     /// Goes on as far as times are known; whether it has to come back when other processes have gone on.
     #[inline(never)]
-    pub fn advance(&mut self, from: &mut Side, after: &mut After, net: &mut Net) -> bool {
+    pub fn advance(&mut self, from: &mut Side, norm: &mut Norm, after: &mut After, net: &mut Net) -> bool {
         // Most often words have come and nothing is on the way.
         if self.is_clear(net) {
             self.stream(from, after, net);
@@ -101,7 +100,7 @@ impl Weights {
                 return false;
             }
         }
-        gains(from, &mut after.norm, net);
+        gains(from, norm, net);
         if net.wake & !process::WEIGHTS != 0 {
             return true;
         }

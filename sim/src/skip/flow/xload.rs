@@ -3,8 +3,9 @@
 use super::{
     link::Link,
     net::{Net, process},
+    norm::Norm,
+    resid::Resid,
     times::Time,
-    weights::After,
 };
 use crate::skip::block::xload;
 
@@ -26,7 +27,7 @@ impl Xload {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, after: &mut After, net: &mut Net) {
+    pub fn advance(&mut self, norm: &mut Norm, resid: &mut Resid, net: &mut Net) {
         loop {
             for (own, out) in self.outputs.iter_mut().zip([&mut net.x0, &mut net.xr]) {
                 while out.room()
@@ -36,13 +37,13 @@ impl Xload {
                     own.take(t, &mut net.wake);
                 }
             }
-            if !self.take(after, net) {
+            if !self.take(norm, resid, net) {
                 return;
             }
         }
     }
 
-    fn take(&mut self, after: &mut After, net: &mut Net) -> bool {
+    fn take(&mut self, norm: &mut Norm, resid: &mut Resid, net: &mut Net) -> bool {
         let (Some((command, cmd)), Some((word, ()))) = (net.xload_cmd.head(), net.x.head()) else { return false };
         let [a, b] = &mut self.outputs;
         if !a.room() || !b.room() {
@@ -50,15 +51,15 @@ impl Xload {
         }
         let at = command.max(word).max(self.next).max(a.open()).max(b.open());
         // Most often both consumers take it at once.
-        let [norm, resid] = [hand(a, &net.x0, at), hand(b, &net.xr, at)];
-        match norm.and_then(|(t, from)| Some((t, after.norm.x(from, net)?))) {
+        let [to_norm, to_resid] = [hand(a, &net.x0, at), hand(b, &net.xr, at)];
+        match to_norm.and_then(|(t, from)| Some((t, norm.x(false, from, net)?))) {
             Some((t, taken)) => {
                 a.pass_one(at, t);
                 net.x0.pass_one(t, taken);
             }
             None => _ = a.offer(at, (), &mut net.wake),
         }
-        match resid.and_then(|(t, from)| Some((t, after.resid.x(from, net)?))) {
+        match to_resid.and_then(|(t, from)| Some((t, resid.x(from, net)?))) {
             Some((t, taken)) => {
                 b.pass_one(at, t);
                 net.xr.pass_one(t, taken);
