@@ -236,7 +236,7 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// Of a pass that begins.
     pub fn new(outside: &'a mut Outside) -> Self {
-        Self { outside, answers: Vec::new() }
+        Self { outside, answers: Vec::with_capacity(64) }
     }
 
     /// The answer to one question.

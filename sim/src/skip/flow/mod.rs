@@ -174,7 +174,7 @@ impl<'a> Flow<'a> {
             match one {
                 process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
                 process::READ => self.read.advance(net),
-                process::AUX => aux(&mut self.read.aux, &mut self.kvread, net, outside),
+                process::AUX => aux(&mut self.read.aux, &mut self.kvread, (&mut self.xload, &mut self.after.resid), net, outside),
                 process::WRITE => self.write.advance(&p.memory, net),
                 process::XLOAD => self.xload.advance(&mut self.kvread.attn.attn_out.norm, &mut self.after.resid, net),
                 process::NORM => self.kvread.attn.attn_out.norm.advance(&mut self.weights, net),
@@ -275,7 +275,13 @@ fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {
 
 /// The auxiliary stream and `route_a`.
 #[inline(never)]
-fn aux(side: &mut read::Side, kvread: &mut kvread::KvRead, net: &mut Net, outside: &mut Asked) {
+fn aux(
+    side: &mut read::Side,
+    kvread: &mut kvread::KvRead,
+    (xload, resid): (&mut xload::Xload, &mut resid::Resid),
+    net: &mut Net,
+    outside: &mut Asked,
+) {
     use block::ctrl::aux_dest;
     loop {
         let mut moved = false;
@@ -292,25 +298,48 @@ fn aux(side: &mut read::Side, kvread: &mut kvread::KvRead, net: &mut Net, outsid
         while net.route_a.room()
             && let Some((from, dest)) = side.word()
         {
-            let t = net.route_a.offer(from, dest, &mut net.wake);
+            if dest == aux_dest::X && !net.x.room() {
+                xload.advance(&mut kvread.attn.attn_out.norm, resid, net);
+            }
+            let t = if net.route_a.is_empty() && out(net, dest).room() {
+                // It goes on at once.
+                let t = from.max(net.route_a.open());
+                let on = (t + 1).max(net.route_a.after());
+                let mut wake = net.wake;
+                let on = out(net, dest).offer(on, (), &mut wake);
+                net.wake = wake;
+                net.route_a.pass_one(t, on);
+                t
+            } else {
+                net.route_a.offer(from, dest, &mut net.wake)
+            };
             side.moved(t, &mut net.wake);
             moved = true;
         }
         while let Some((from, dest)) = net.route_a.head() {
-            let link = match dest {
-                aux_dest::DESCRIPTOR => &mut net.desc,
-                aux_dest::X => &mut net.x,
-                _ => &mut net.kv_in,
-            };
+            let mut wake = net.wake;
+            let link = out(net, dest);
             if !link.room() {
                 break;
             }
-            let t = link.offer(from, (), &mut net.wake);
+            let t = link.offer(from, (), &mut wake);
+            net.wake = wake;
             net.route_a.take(t, &mut net.wake);
             moved = true;
         }
         if !moved {
             return;
         }
+    }
+}
+
+/// Where `route_a` sends a word.
+#[inline(always)]
+fn out(net: &mut Net, dest: u8) -> &mut Link<()> {
+    use block::ctrl::aux_dest;
+    match dest {
+        aux_dest::DESCRIPTOR => &mut net.desc,
+        aux_dest::X => &mut net.x,
+        _ => &mut net.kv_in,
     }
 }
