@@ -25,6 +25,7 @@ mod read;
 mod record;
 mod resid;
 mod rope;
+mod route;
 mod softmax;
 mod stream;
 mod tail;
@@ -45,7 +46,6 @@ use std::rc::Rc;
 pub use tail::Tails;
 use tail::{Key, Tail};
 use times::Time;
-use tritforge_spec::block;
 
 /// A pass.
 pub struct Flow<'a> {
@@ -174,7 +174,7 @@ impl<'a> Flow<'a> {
             match one {
                 process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
                 process::READ => self.read.advance(net),
-                process::AUX => aux(&mut self.read.aux, &mut self.kvread, (&mut self.xload, &mut self.after.resid), net, outside),
+                process::AUX => route::aux(&mut self.read.aux, &mut self.kvread, (&mut self.xload, &mut self.after.resid), net, outside),
                 process::WRITE => self.write.advance(&p.memory, net),
                 process::XLOAD => self.xload.advance(&mut self.kvread.attn.attn_out.norm, &mut self.after.resid, net),
                 process::NORM => self.kvread.attn.attn_out.norm.advance(&mut self.weights, net),
@@ -271,75 +271,4 @@ impl<'a> Flow<'a> {
 fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {
     let (count, last) = link.moved();
     (count > 0).then_some((link.first, last, count))
-}
-
-/// The auxiliary stream and `route_a`.
-#[inline(never)]
-fn aux(
-    side: &mut read::Side,
-    kvread: &mut kvread::KvRead,
-    (xload, resid): (&mut xload::Xload, &mut resid::Resid),
-    net: &mut Net,
-    outside: &mut Asked,
-) {
-    use block::ctrl::aux_dest;
-    loop {
-        let mut moved = false;
-        // Most often KV words go on at once.
-        while net.route_a.is_empty()
-            && net.kv_in.is_empty()
-            && let Some((arrived, offered, aux_dest::KV)) = side.run()
-            && arrived > 0
-            && kvread.takes(net, outside)
-            && kvread.stream(side, arrived, offered, net)
-        {
-            moved = true;
-        }
-        while net.route_a.room()
-            && let Some((from, dest)) = side.word()
-        {
-            if dest == aux_dest::X && !net.x.room() {
-                xload.advance(&mut kvread.attn.attn_out.norm, resid, net);
-            }
-            let t = if net.route_a.is_empty() && out(net, dest).room() {
-                // It goes on at once.
-                let t = from.max(net.route_a.open());
-                let on = (t + 1).max(net.route_a.after());
-                let mut wake = net.wake;
-                let on = out(net, dest).offer(on, (), &mut wake);
-                net.wake = wake;
-                net.route_a.pass_one(t, on);
-                t
-            } else {
-                net.route_a.offer(from, dest, &mut net.wake)
-            };
-            side.moved(t, &mut net.wake);
-            moved = true;
-        }
-        while let Some((from, dest)) = net.route_a.head() {
-            let mut wake = net.wake;
-            let link = out(net, dest);
-            if !link.room() {
-                break;
-            }
-            let t = link.offer(from, (), &mut wake);
-            net.wake = wake;
-            net.route_a.take(t, &mut net.wake);
-            moved = true;
-        }
-        if !moved {
-            return;
-        }
-    }
-}
-
-/// Where `route_a` sends a word.
-#[inline(always)]
-fn out(net: &mut Net, dest: u8) -> &mut Link<()> {
-    use block::ctrl::aux_dest;
-    match dest {
-        aux_dest::DESCRIPTOR => &mut net.desc,
-        aux_dest::X => &mut net.x,
-        _ => &mut net.kv_in,
-    }
 }

@@ -9,13 +9,14 @@ use super::{
     record::Which,
     resid::Resid,
     rope::Rope,
+    route,
     times::{History, Pipeline, Ring, Time},
 };
 use crate::skip::{
     block::{tmac, unpack},
     signals::Command,
 };
-use tritforge_spec::block::{ctrl::weight_dest, tmac::ROWS};
+use tritforge_spec::block::tmac::ROWS;
 
 /// What takes the sums.
 pub struct After {
@@ -100,7 +101,7 @@ impl Weights {
                 return false;
             }
         }
-        gains(from, norm, net);
+        route::gains(from, norm, net);
         if net.wake & !process::WEIGHTS != 0 {
             return true;
         }
@@ -115,7 +116,7 @@ impl Weights {
         }
         loop {
             let mut moved = self.begin(net);
-            while route(net) | self.unpack(net) | self.fire(after, net) | self.sums(after, net) {
+            while route::weights(net) | self.unpack(net) | self.fire(after, net) | self.sums(after, net) {
                 moved = true;
             }
             if self.is_clear(net) {
@@ -328,52 +329,4 @@ impl Weights {
         }
         moved
     }
-}
-
-/// Gains go all the way into the norm, where it takes them at once.
-fn gains(from: &mut Side, norm: &mut Norm, net: &mut Net) {
-    while net.route_w.is_empty()
-        && net.gain.is_empty()
-        && let Some((arrived, offered, weight_dest::GAIN)) = from.run()
-        && arrived > 0
-    {
-        let (arrival, run) = from.arrival();
-        let t = offered.max(arrival).max(net.route_w.open());
-        let moved = (t + 1).max(net.route_w.after()).max(net.gain.open());
-        let there = (moved + 1).max(net.gain.after());
-        // Where the first waits for nothing, those that come behind it a cycle after each other do not either.
-        let still = (moved, there) == (t + 1, t + 2) && net.gain.log.is_none();
-        let n = if still { norm.gains(there, run.min(arrived), net) } else { 0 };
-        if n > 1 {
-            let k = n as Time;
-            net.route_w.pass_run(n, t, (t + k, [t + k, t + k + 1]));
-            net.gain.pass_run(n, moved, (moved + k, [moved + k, moved + k + 1]));
-            from.left.push_run(t, n);
-            from.passed(n, t + k - 1, &mut net.wake);
-            continue;
-        }
-        let Some(taken) = norm.gain(there, net) else { return };
-        net.route_w.pass_one(t, moved);
-        net.gain.pass_one(moved, taken);
-        from.moved(t, &mut net.wake);
-    }
-}
-
-/// Words go where their segment's dest says.
-fn route(net: &mut Net) -> bool {
-    let mut moved = false;
-    while let Some((from, dest)) = net.route_w.head() {
-        let link = match dest {
-            weight_dest::CONST => &mut net.consts,
-            weight_dest::GAIN => &mut net.gain,
-            _ => &mut net.packed,
-        };
-        if !link.room() {
-            return moved;
-        }
-        let t = link.offer(from, (), &mut net.wake);
-        net.route_w.take(t, &mut net.wake);
-        moved = true;
-    }
-    moved
 }
