@@ -322,6 +322,7 @@ impl Recorder {
         let mut stats = std::mem::take(&mut self.current);
         (stats.start, stats.cycles) = (start, end.saturating_sub(start));
         stats.account.drain += std::mem::take(&mut self.tail).total() + std::mem::take(&mut self.gap);
+        stats.spans.reserve(STAGES.len() + 1);
         stats.read_beats = self.port_beats.iter().sum();
         stats.busiest_port = self.port_beats.iter().copied().max().unwrap_or(0);
         for (i, span) in self.active.iter().enumerate() {

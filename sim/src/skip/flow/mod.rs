@@ -72,6 +72,7 @@ pub struct Flow<'a> {
 
 impl<'a> Flow<'a> {
     /// One whose doorbell reaches the control in cycle `begin` of the memory's count, in which all else is idle.
+    #[inline(always)]
     pub fn new(p: &'a Params, begin: Time, paces: Paces, descriptor: u16, mut record: Record) -> Self {
         record.begin(begin);
         Self {
@@ -225,6 +226,7 @@ impl<'a> Flow<'a> {
         }
         let mut summary = Summary { cycles, moved: true, writes: self.write.beats, ..Summary::default() };
         summary.beats.push(self.read.beats);
+        summary.levels.reserve(LEVELS);
         let net = &self.net;
         let stages =
             [span(&net.desc), span(&net.consts), span(&net.x0), None, span(&net.sum0), span(&net.q), span(&net.ad), None, span(&net.o)];
@@ -266,6 +268,9 @@ impl<'a> Flow<'a> {
         tails.keep(key, Tail { cycles: end - begin, levels, spans, beats, writes, paces: self.paces(), end });
     }
 }
+
+/// Changes of levels for which there is room from the begin.
+const LEVELS: usize = 1 << 6;
 
 /// First and last time of a stream's words, and how many.
 fn span<T: Copy + Default>(link: &Link<T>) -> Option<(Time, Time, usize)> {

@@ -51,6 +51,7 @@ macro_rules! net {
 
         impl Net {
             /// Nothing has moved on any stream.
+            #[inline(always)]
             pub fn new(record: Record) -> Self {
                 Self { $($field: Link::new(process::$a, process::$b),)* wake: process::ALL, record }
             }

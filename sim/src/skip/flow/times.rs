@@ -58,7 +58,7 @@ impl<T: Copy + Default, const N: usize> Ring<T, N> {
 }
 
 /// The times of words by their index, as runs of words a cycle after each other. Times are read in the order of the words.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Runs {
     /// Index and time of each run's first word; those before `first` are over.
     runs: Vec<(usize, Time)>,
@@ -70,6 +70,15 @@ pub struct Runs {
 
 /// Runs that are over and still kept.
 const OVER: usize = 1 << 10;
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { runs: Vec::with_capacity(MANY), first: 0, count: 0, next: 0 }
+    }
+}
+
+/// Runs for which there is room from the begin.
+const MANY: usize = 1 << 8;
 
 impl Runs {
     #[inline(always)]
