@@ -1,10 +1,11 @@
 //! The times of a pass against the machine that goes through its cycles: over random hardware, memories and passes, every word of every stream
 //! moves in the same cycle, and the reports are the same.
 
+use std::rc::Rc;
 use tritforge_sim::memory::{MemConfig, Timing};
 use tritforge_sim::skip::{
     ask,
-    flow::{Flow, Paces, Params, Tails},
+    flow::{Flow, Known, Paces, Params},
     machine::Machine,
     outside::{Asked, Outside},
     summary::Summary,
@@ -36,9 +37,9 @@ fn check(seed: u64, passes: usize) {
     let pages = image.layout.page_table(hw.config.slots);
     let machine = Machine::new(&hw, &config);
     let (mut outside, mut state) = (Outside::new(&hw, pages.clone()), machine.state());
-    let (mut other, params, mut paces) = (Outside::new(&hw, pages), Params::new(&hw, &config), Paces::default());
+    let (mut other, params, mut paces) = (Outside::new(&hw, pages), Rc::new(Params::new(&hw, &config)), Paces::default());
     let context = hw.config.context.min(hw.shape.context);
-    let (mut pos, mut record, mut tails) = (0, Default::default(), Tails::default());
+    let (mut pos, mut record, mut known) = (0, Default::default(), Known::default());
     for _ in 0..passes {
         let n = (1 + rng.below(hw.config.batch as u64) as usize).min(context - pos);
         let list = vec![image.layout.descriptor(0, 0, pos, n)];
@@ -67,11 +68,14 @@ fn check(seed: u64, passes: usize) {
         other.begin(image.layout.descriptors, list);
         let first = other.first_descriptor();
         // Unless words are watched one by one, many are gone through at once.
-        let mut unwatched = Flow::new(&params, begin, paces.clone(), first, std::mem::take(&mut record));
-        let unwatched_end = unwatched.run(&mut Asked::new(&mut other.clone()), &mut tails);
-        let mut flow = Flow::new(&params, begin, paces, first, Default::default());
+        let mut also = other.clone();
+        let mut asked = Asked::new(&mut also);
+        let mut unwatched = Flow::of(&params, begin, paces.clone(), first, &mut asked, &known, std::mem::take(&mut record));
+        let unwatched_end = unwatched.run(&mut asked, &mut known);
+        let mut asked = Asked::new(&mut other);
+        let mut flow = Flow::new(&params, begin, paces, first, asked.job(), Default::default());
         flow.watch();
-        let end = flow.run(&mut Asked::new(&mut other), &mut Tails::default());
+        let end = flow.run(&mut asked, &mut Known::default());
         let mut first: Option<(u64, usize, usize)> = None;
         for (stream, times) in flow.times() {
             let expected = &moved[stream];
@@ -108,12 +112,13 @@ fn check(seed: u64, passes: usize) {
         }
         assert_eq!(report.words, summary.words, "{place}: position {pos} tokens {n}");
         assert!(report == summary, "{place}: position {pos} tokens {n}");
-        assert_eq!(unwatched_end, end, "{place}: position {pos} tokens {n}: not watched");
-        let unwatched_report = unwatched.summary(begin + cycle);
+        assert_eq!(unwatched_end.map(|e| e - unwatched.begin), Some(cycle), "{place}: position {pos} tokens {n}: not watched");
+        let unwatched_end = unwatched.begin + cycle;
+        let unwatched_report = unwatched.summary(unwatched_end);
         assert!(unwatched_report == summary, "{place}: position {pos} tokens {n}: not watched");
-        unwatched.keep_tail(&unwatched_report, begin + cycle, &mut tails);
-        let canonical = |paces: Paces| paces.moved(&config, begin + cycle, begin + cycle);
-        assert_eq!(canonical(unwatched.paces()), canonical(flow.paces()));
+        unwatched.keep_tail(&unwatched_report, unwatched_end, &mut known);
+        let moved = |paces: Paces, end: u64| paces.moved(&config, end, begin + cycle);
+        assert_eq!(moved(unwatched.paces(), unwatched_end), moved(flow.paces(), begin + cycle));
         (paces, record) = (flow.paces(), unwatched.record());
         machine.rest(&mut state, 13 + rng.below(60));
         pos = if rng.below(5) == 0 { rng.below(pos as u64 + 1) as usize } else { pos + n } % context;

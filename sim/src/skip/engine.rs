@@ -3,13 +3,14 @@
 
 use super::{
     ask,
-    flow::{Flow, Paces, Params, Record, Tails},
+    flow::{Flow, Known, Paces, Params, Record},
     machine::{Machine, State},
     outside::{Asked, Outside},
     runs::{Run, Runs},
     summary::Summary,
 };
 use crate::memory::{MemConfig, Memory};
+use std::rc::Rc;
 use tritforge_spec::{descriptor::Descriptor, hw::Hw};
 
 /// Cycles of one report where the machine goes through all of them.
@@ -34,12 +35,12 @@ pub struct Effort {
 /// The timing of one hardware with one memory.
 pub struct Engine {
     pub outside: Outside,
-    params: Params,
+    params: Rc<Params>,
     /// The memory's count of cycles.
     now: u64,
     paces: Paces,
     runs: Runs,
-    tails: Tails,
+    known: Known,
     record: Record,
     /// Where random pauses are on.
     stepped: Option<Box<(Machine, State)>>,
@@ -56,11 +57,11 @@ impl Engine {
         });
         Self {
             outside: Outside::new(hw, pages),
-            params: Params::new(hw, memory),
+            params: Rc::new(Params::new(hw, memory)),
             now: 0,
             paces: Paces::default(),
             runs: Runs::default(),
-            tails: Tails::default(),
+            known: Known::default(),
             record: Record::with_capacity(LONG),
             stepped,
             effort: Effort::default(),
@@ -125,14 +126,15 @@ impl Engine {
         let key = self.outside.pass_key();
         let descriptor = self.outside.first_descriptor();
         let mut asked = Asked::new(&mut self.outside);
-        let mut flow = Flow::new(&self.params, self.now, std::mem::take(&mut self.paces), descriptor, std::mem::take(&mut self.record));
-        let end = flow.run(&mut asked, &mut self.tails).ok_or(Stuck)?;
+        let (paces, record) = (std::mem::take(&mut self.paces), std::mem::take(&mut self.record));
+        let mut flow = Flow::of(&self.params, self.now, paces, descriptor, &mut asked, &self.known, record);
+        let end = flow.run(&mut asked, &mut self.known).ok_or(Stuck)?;
         let summary = flow.summary(end);
-        flow.keep_tail(&summary, end, &mut self.tails);
-        self.paces = flow.paces();
+        flow.keep_tail(&summary, end, &mut self.known);
+        let cycles = u64::from(summary.cycles);
+        self.paces = flow.paces().moved(self.params.memory(), end, self.now + cycles);
         self.record = flow.record();
         see(0, &summary);
-        let cycles = u64::from(summary.cycles);
         if fresh {
             let answers = asked.answers;
             self.runs.keep(key, Run { answers, summary, paces: self.paces.clone(), end });

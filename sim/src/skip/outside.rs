@@ -239,6 +239,14 @@ impl<'a> Asked<'a> {
         Self { outside, answers: Vec::with_capacity(64) }
     }
 
+    /// What the pass's descriptor says: the first question.
+    pub fn job(&mut self) -> Job {
+        match self.answer(ask::JOB) {
+            Answer::Job(job) => job,
+            _ => Job::default(),
+        }
+    }
+
     /// The answer to one question.
     pub fn answer(&mut self, question: u32) -> Answer {
         let answer = self.outside.answer(question);

@@ -12,6 +12,7 @@ use crate::skip::block::attn;
 use tritforge_spec::block::attn::{KIND_HEADER, KIND_K, KIND_SCALES, PRODUCT_STAGE, SCORE_DEPTH};
 
 /// State.
+#[derive(Clone)]
 pub struct Attn {
     p: attn::Params,
     latency: Time,

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use tritforge_spec::block::attn_out;
 
 /// State.
+#[derive(Clone)]
 pub struct AttnOut {
     p: attn_out::Params,
     head: usize,

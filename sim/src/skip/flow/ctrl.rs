@@ -2,9 +2,7 @@
 
 use super::{net::Net, times::Time};
 use crate::skip::{
-    ask,
     block::ctrl::{Job, section},
-    outside::{Answer, Asked},
     pieces::Segment,
     signals::Command,
 };
@@ -25,6 +23,7 @@ enum Stage {
 }
 
 /// State.
+#[derive(Clone)]
 pub struct Ctrl {
     stage: Stage,
     /// From when on.
@@ -40,9 +39,9 @@ const CHECK_LATENCY: Time = 2;
 const SLOT_LATENCY: Time = 3;
 
 impl Ctrl {
-    /// The doorbell's word moves in cycle `go`; the descriptor begins at `ptr` modulo the burst length.
-    pub fn new(go: Time, ptr: u16) -> Self {
-        Self { stage: Stage::Fetch, at: go + FETCH_LATENCY, job: Job::default(), ptr }
+    /// The doorbell's word moves in cycle `go`; the descriptor begins at `ptr` modulo the burst length, and `job` is what it says.
+    pub fn new(go: Time, ptr: u16, job: Job) -> Self {
+        Self { stage: Stage::Fetch, at: go + FETCH_LATENCY, job, ptr }
     }
 
     /// Offset of the vectors that are written.
@@ -56,11 +55,11 @@ impl Ctrl {
     }
 
     #[inline(never)]
-    pub fn advance(&mut self, p: &Params, burst: u16, net: &mut Net, outside: &mut Asked) {
-        while self.step(p, burst, net, outside) {}
+    pub fn advance(&mut self, p: &Params, burst: u16, net: &mut Net) {
+        while self.step(p, burst, net) {}
     }
 
-    fn step(&mut self, p: &Params, burst: u16, net: &mut Net, outside: &mut Asked) -> bool {
+    fn step(&mut self, p: &Params, burst: u16, net: &mut Net) -> bool {
         let words = p.desc_words() as u32;
         match self.stage {
             Stage::Fetch if net.dseg.room() => {
@@ -74,9 +73,6 @@ impl Ctrl {
                 net.desc.take(t, &mut net.wake);
                 (self.stage, self.at) = (Stage::Words(left - 1), t + 1);
                 if left == 1 {
-                    if let Answer::Job(job) = outside.answer(ask::JOB) {
-                        self.job = job;
-                    }
                     (self.stage, self.at) = (Stage::Segment(0), t + CHECK_LATENCY);
                 }
             }

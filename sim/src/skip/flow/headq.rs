@@ -25,6 +25,7 @@ struct Beat {
 }
 
 /// State.
+#[derive(Clone)]
 pub struct HeadQ {
     p: headq::Params,
     /// Tokens of the pass.

@@ -15,6 +15,7 @@ use crate::skip::{
 use tritforge_spec::block::attn::{KIND_HEADER, KIND_K, KIND_SCALES, KIND_V};
 
 /// State.
+#[derive(Clone)]
 pub struct KvRead {
     p: kvread::Params,
     /// Scales of the pass that have not come into the pass buffer, and from when on a word may.
@@ -22,6 +23,8 @@ pub struct KvRead {
     fill_next: Time,
     /// From when on the pass buffer holds all of the pass.
     complete: Option<Time>,
+    /// It does not take the command yet.
+    pub hold: bool,
     pass: bool,
     /// The next segment: from when on it is offered, whether its block has a second, whether that is it, whether it is the pass's last block.
     segment: Option<(Time, bool, bool, bool)>,
@@ -52,6 +55,7 @@ impl KvRead {
             missing: 0,
             fill_next: 0,
             complete: None,
+            hold: true,
             pass: false,
             segment: None,
             block: None,
@@ -66,9 +70,16 @@ impl KvRead {
         }
     }
 
+    /// The cycle in which the first segment could be asked for, if it holds a command: nothing that others do depends on it before.
+    pub fn held(&self, net: &Net) -> Option<Time> {
+        let (from, _) = net.kvread_cmd.head().filter(|_| self.hold)?;
+        Some(from.max(self.next.saturating_sub(1)) + SEGMENT_LATENCY)
+    }
+
     #[inline(never)]
     pub fn advance(&mut self, net: &mut Net, outside: &mut Asked) {
         if !self.pass
+            && !self.hold
             && let Some((from, cmd)) = net.kvread_cmd.head()
         {
             let at = from.max(self.next.saturating_sub(1));

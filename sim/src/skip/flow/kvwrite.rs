@@ -8,6 +8,7 @@ use crate::skip::{
 };
 
 /// State.
+#[derive(Clone)]
 pub struct KvWrite {
     p: kvwrite::Params,
     /// Vectors left of the pass.

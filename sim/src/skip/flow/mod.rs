@@ -13,6 +13,7 @@
 mod attn;
 mod attn_out;
 mod ctrl;
+mod head;
 mod headq;
 mod kvread;
 mod kvwrite;
@@ -35,22 +36,31 @@ mod write;
 mod xload;
 mod xstore;
 
-use super::{outside::Asked, summary::Summary};
+use super::{block::ctrl::Job, outside::Asked, summary::Summary};
 use crate::stats::Words;
+use head::Heads;
 use link::Link;
 use net::{Net, process};
 pub use params::{Paces, Params};
 pub use record::Record;
 use record::Which;
 use std::rc::Rc;
-pub use tail::Tails;
-use tail::{Key, Tail};
+use tail::{Key, Tail, Tails};
 use times::Time;
 
+/// What is remembered of passes: their first and last parts.
+#[derive(Default)]
+pub struct Known {
+    heads: Heads,
+    tails: Tails,
+}
+
 /// A pass.
-pub struct Flow<'a> {
-    p: &'a Params,
-    begin: Time,
+#[derive(Clone)]
+pub struct Flow {
+    p: Rc<Params>,
+    /// The cycle in which its doorbell reaches the control; all times count as it does.
+    pub begin: Time,
     net: Net,
     ctrl: ctrl::Ctrl,
     read: read::Read,
@@ -66,19 +76,35 @@ pub struct Flow<'a> {
     /// The tail that was taken over and its begin; or the one that was not known.
     tail: Option<(Time, Rc<Tail>)>,
     new_tail: Option<(Time, Key)>,
+    /// The head that was not known, until it ends.
+    new_head: Option<head::Key>,
     /// Beats of a port read and written before it.
     before: (u32, u32),
 }
 
-impl<'a> Flow<'a> {
-    /// One whose doorbell reaches the control in cycle `begin` of the memory's count, in which all else is idle.
+impl Flow {
+    /// One whose doorbell reaches the control in cycle `now` of the memory's count. Where nothing of the memory's rates is used up, its times count
+    /// from its begin, and what is known of passes serves it.
+    pub fn of(p: &Rc<Params>, now: Time, paces: Paces, descriptor: u16, asked: &mut Asked, known: &Known, mut record: Record) -> Self {
+        if !paces.past(&p.memory, now) {
+            return Self::new(p, now, paces, descriptor, asked.job(), record);
+        }
+        let key = head::Key { descriptor, job: asked.job() };
+        known.heads.get(&key, &mut record).unwrap_or_else(|| {
+            let flow = Self::new(p, 0, Paces::default(), descriptor, key.job, record);
+            Self { new_head: Some(key), ..flow }
+        })
+    }
+
+    /// One whose doorbell reaches the control in cycle `begin` of the memory's count, in which all else is idle; its descriptor, which says `job`,
+    /// begins at `descriptor` modulo the burst length.
     #[inline(always)]
-    pub fn new(p: &'a Params, begin: Time, paces: Paces, descriptor: u16, mut record: Record) -> Self {
+    pub fn new(p: &Rc<Params>, begin: Time, paces: Paces, descriptor: u16, job: Job, mut record: Record) -> Self {
         record.begin(begin);
         Self {
             begin,
             net: Net::new(record),
-            ctrl: ctrl::Ctrl::new(begin, descriptor),
+            ctrl: ctrl::Ctrl::new(begin, descriptor, job),
             read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, p.axi_read.outstanding, paces.read)),
             arrival: None,
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
@@ -97,8 +123,9 @@ impl<'a> Flow<'a> {
             write: write::Write::new(p.axi_write.clone(), memory::Write::new(&p.memory, p.axi_write.outstanding.into(), paces.write)),
             tail: None,
             new_tail: None,
+            new_head: None,
             before: (0, 0),
-            p,
+            p: Rc::clone(p),
         }
     }
 
@@ -115,11 +142,14 @@ impl<'a> Flow<'a> {
     }
 
     /// Computes all times; the first cycle after the pass, if it ends.
-    pub fn run(&mut self, outside: &mut Asked, tails: &mut Tails) -> Option<Time> {
+    pub fn run(&mut self, outside: &mut Asked, known: &mut Known) -> Option<Time> {
         loop {
             self.settle(outside);
             let (read, write) = (self.read.choice(), self.write.choice(&self.net));
-            let first = read.map_or(Time::MAX, |c| c.0).min(write.map_or(Time::MAX, |c| c.0));
+            let choice = read.map_or(Time::MAX, |c| c.0).min(write.map_or(Time::MAX, |c| c.0));
+            // What the KV reader will ask for is not known while it is held; it is read after x.
+            let held = self.kvread.held(&self.net).filter(|_| self.net.dseg.is_empty() && self.read.aux.asks_no_more());
+            let first = held.map_or(choice, |by| by.min(choice));
             // Weights that were read are not looked at before they come: so there are more of them.
             if let Some(arrival) = self.arrival
                 && arrival < first
@@ -135,7 +165,7 @@ impl<'a> Flow<'a> {
                 self.net.wake |= process::WEIGHTS;
                 let key = if self.net.sum1.log.is_some() { None } else { self.tail_key(begin) };
                 self.before = (self.read.beats, self.write.beats);
-                if let Some(tail) = key.as_ref().and_then(|key| tails.get(key)) {
+                if let Some(tail) = key.as_ref().and_then(|key| known.tails.get(key)) {
                     let end = begin + tail.cycles;
                     self.tail = Some((begin, tail));
                     return Some(end);
@@ -149,6 +179,10 @@ impl<'a> Flow<'a> {
                 if self.net.wake != 0 {
                     continue;
                 }
+            }
+            if held.is_some_and(|by| choice > by) {
+                self.end_head(outside, known);
+                continue;
             }
             match (read, write) {
                 (Some(choice), _) if choice.0 == first => {
@@ -167,13 +201,23 @@ impl<'a> Flow<'a> {
         ends.into_iter().max().map(|t| t + 1)
     }
 
+    /// All that does not depend on the position is known up to the KV reader's first question: it goes on from here.
+    fn end_head(&mut self, outside: &Asked, known: &mut Known) {
+        self.kvread.hold = false;
+        self.net.wake |= process::KVREAD;
+        // Where the array is fast and the memory slow, the KV writer may have asked for its place already.
+        if let Some(key) = self.new_head.take().filter(|_| outside.answers.len() == 1) {
+            known.heads.keep(key, self);
+        }
+    }
+
     /// Lets every process go on as far as it can.
     fn settle(&mut self, outside: &mut Asked) {
-        let (p, net) = (self.p, &mut self.net);
+        let (p, net) = (&*self.p, &mut self.net);
         while net.wake != 0 {
             let one = net.wake & net.wake.wrapping_neg();
             match one {
-                process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net, outside),
+                process::CTRL => self.ctrl.advance(&p.ctrl, p.burst, net),
                 process::READ => self.read.advance(net),
                 process::AUX => route::aux(&mut self.read.aux, &mut self.kvread, (&mut self.xload, &mut self.after.resid), net, outside),
                 process::WRITE => self.write.advance(&p.memory, net),
@@ -253,7 +297,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Remembers the tail, if it was not known; `summary` is the pass's, which ended in cycle `end`.
-    pub fn keep_tail(&mut self, summary: &Summary, end: Time, tails: &mut Tails) {
+    pub fn keep_tail(&mut self, summary: &Summary, end: Time, known: &mut Known) {
         let Some((begin, key)) = self.new_tail.take() else { return };
         let mut skip = (begin - self.begin) as u32;
         let mut levels = Vec::new();
@@ -265,7 +309,7 @@ impl<'a> Flow<'a> {
         }
         let spans = [span(&self.net.sum1), span(&self.net.bd)].map(|s| s.map(|(first, last, n)| (first - begin, last - begin, n)));
         let (beats, writes) = (self.read.beats - self.before.0, self.write.beats - self.before.1);
-        tails.keep(key, Tail { cycles: end - begin, levels, spans, beats, writes, paces: self.paces(), end });
+        known.tails.keep(key, Tail { cycles: end - begin, levels, spans, beats, writes, paces: self.paces(), end });
     }
 }
 

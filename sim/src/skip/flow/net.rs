@@ -42,6 +42,7 @@ pub struct KvWord {
 macro_rules! net {
     ($($field:ident: $word:ty, $from:literal.$out:literal -> $to:literal.$in:literal, $a:ident -> $b:ident;)*) => {
         /// The streams, by their consumers' names for them.
+        #[derive(Clone)]
         pub struct Net {
             $(pub $field: Link<$word>,)*
             /// Processes that have something new to look at.

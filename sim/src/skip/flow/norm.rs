@@ -9,6 +9,7 @@ use crate::skip::{block::norm, signals::Command};
 use tritforge_spec::block::norm::{ACT_CREDITS, SCALE_LATENCY};
 
 /// State.
+#[derive(Clone)]
 pub struct Norm {
     p: norm::Params,
     latency: Time,

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use tritforge_spec::block::{axi_read::SEGMENTS, axi_read_port::Params};
 
 /// `axi_burst`: a segment becomes bursts that end at multiples of the burst length.
+#[derive(Clone)]
 pub struct Bursts {
     burst: u32,
     pub segments: Link<Segment>,
@@ -75,6 +76,7 @@ impl Bursts {
 }
 
 /// A stream of words from memory: of weights, or auxiliary.
+#[derive(Clone)]
 pub struct Side {
     bursts: Bursts,
     /// Segments whose words have not all moved: from when on, beats left, dest.
@@ -109,6 +111,11 @@ impl Side {
         let past = self.arrived.is_past(by + 1) && self.left.is_past(by) && self.ends.is_past(by);
         let (&(from, left, _), 1) = (self.segments.front()?, self.segments.len()) else { return None };
         (past && from <= by).then(|| [left, (self.arrived.count - self.left.count) as u32, (self.reserved - self.left.count) as u32])
+    }
+
+    /// All bursts of the segments that it took have been chosen.
+    pub fn asks_no_more(&self) -> bool {
+        self.bursts.out.is_none() && self.bursts.act.is_none() && self.bursts.segments.is_empty()
     }
 
     /// Takes a segment that can be taken from `from` on; when, if that is known.
@@ -187,6 +194,7 @@ impl Side {
 }
 
 /// The read master and the memory behind it.
+#[derive(Clone)]
 pub struct Read {
     outstanding: usize,
     pub w: Side,

@@ -66,6 +66,27 @@ impl Record {
         }
     }
 
+    /// Of a run that began as the one of a shorter record.
+    pub fn begin_as(&mut self, other: &Self) {
+        self.begin(other.begin);
+        for (level, begun) in self.levels.iter_mut().zip(&other.levels) {
+            let words = begun.0.len();
+            if level.0.len() < words {
+                level.0.resize(words, 0);
+            }
+            level.0[..words].copy_from_slice(&begun.0);
+        }
+    }
+
+    /// Without the words behind the last level.
+    pub fn shortened(&self) -> Self {
+        let levels = self.levels.each_ref().map(|level| {
+            let words = level.0.iter().rposition(|&w| w != 0).map_or(0, |i| i + 1);
+            Level(level.0[..words].to_vec())
+        });
+        Self { begin: self.begin, levels }
+    }
+
     /// A level is high from cycle `from` on, up to `end`.
     #[inline(always)]
     pub fn high(&mut self, which: Which, from: Time, end: Time) {

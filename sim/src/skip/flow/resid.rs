@@ -11,6 +11,7 @@ use tritforge_spec::block::{
 };
 
 /// State.
+#[derive(Clone)]
 pub struct Resid {
     p: resid::Params,
     latency: Time,

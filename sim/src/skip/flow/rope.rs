@@ -9,6 +9,7 @@ use crate::skip::block::rope;
 use tritforge_spec::block::rope as contract;
 
 /// State.
+#[derive(Clone)]
 pub struct Rope {
     p: rope::Params,
     /// Of the pass: tokens, sums left.

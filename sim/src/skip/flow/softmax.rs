@@ -7,6 +7,7 @@ use super::{
 use tritforge_spec::block::softmax;
 
 /// State.
+#[derive(Clone)]
 pub struct Softmax {
     next: Time,
     /// Weights and sums that have not moved, from when on; when the others moved, and how many were begun.

@@ -54,7 +54,7 @@ impl Tails {
     }
 }
 
-impl Flow<'_> {
+impl Flow {
     /// What decides all that comes from cycle `by` on, in which the array begins with the o-projection; `None` where something else than its words
     /// is under way.
     pub(super) fn tail_key(&self, by: Time) -> Option<Key> {

@@ -19,6 +19,7 @@ use crate::skip::{
 use tritforge_spec::block::tmac::ROWS;
 
 /// What takes the sums.
+#[derive(Clone)]
 pub struct After {
     pub rope: Rope,
     pub headq: HeadQ,
@@ -37,6 +38,7 @@ pub enum Phase {
 }
 
 /// State.
+#[derive(Clone)]
 pub struct Weights {
     pub(super) unpack: unpack::Params,
     pub(super) tmac: tmac::Params,

@@ -10,6 +10,7 @@ use crate::{memory::MemConfig, skip::block::axi_write};
 use std::collections::VecDeque;
 
 /// The write master and the memory behind it.
+#[derive(Clone)]
 pub struct Write {
     p: axi_write::Params,
     pub memory: memory::Write,

@@ -10,6 +10,7 @@ use super::{
 use crate::skip::block::xload;
 
 /// State.
+#[derive(Clone)]
 pub struct Xload {
     p: xload::Params,
     token: u8,

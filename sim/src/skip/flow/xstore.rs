@@ -4,6 +4,7 @@ use super::{net::Net, times::Time};
 use crate::skip::{block::xstore, pieces::Segment};
 
 /// State.
+#[derive(Clone)]
 pub struct Xstore {
     p: xstore::Params,
     segments: u8,
