@@ -5,9 +5,10 @@ use std::rc::Rc;
 use tritforge_sim::memory::{MemConfig, Timing};
 use tritforge_sim::skip::{
     ask,
-    flow::{Flow, Known, Paces, Params},
+    flow::{Flow, Known, Paces},
     machine::Machine,
     outside::{Asked, Outside},
+    params::Params,
     summary::Summary,
 };
 use tritforge_spec::image::Image;

@@ -3,9 +3,10 @@
 
 use super::{
     ask,
-    flow::{Flow, Known, Paces, Params, Record},
+    flow::{Flow, Known, Paces, Record},
     machine::{Machine, State},
     outside::{Asked, Outside},
+    params::Params,
     runs::{Run, Runs},
     summary::Summary,
 };
@@ -115,10 +116,10 @@ impl Engine {
 
     /// From the times of words.
     fn flow(&mut self, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
-        let fresh = self.paces.past(self.params.memory(), self.now);
+        let fresh = self.paces.past(&self.params.memory, self.now);
         if fresh && let Some(run) = self.runs.find(&mut self.outside) {
             let cycles = u64::from(run.summary.cycles);
-            self.paces = run.paces.clone().moved(self.params.memory(), run.end, self.now + cycles);
+            self.paces = run.paces.clone().moved(&self.params.memory, run.end, self.now + cycles);
             self.effort.repeated += cycles;
             see(0, &run.summary);
             return Ok(cycles);
@@ -132,12 +133,12 @@ impl Engine {
         let summary = flow.summary(end);
         flow.keep_tail(&summary, end, &mut self.known);
         let cycles = u64::from(summary.cycles);
-        self.paces = flow.paces().moved(self.params.memory(), end, self.now + cycles);
+        self.paces = flow.paces().moved(&self.params.memory, end, self.now + cycles);
         self.record = flow.record();
         see(0, &summary);
         if fresh {
             let answers = asked.answers;
-            self.runs.keep(key, Run { answers, summary, paces: self.paces.clone(), end });
+            self.runs.keep(key, Run { answers, summary, paces: self.paces.clone(), end: self.now + cycles });
         }
         Ok(cycles)
     }

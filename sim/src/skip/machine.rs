@@ -8,6 +8,7 @@ use super::{
         attn, attn_out, axi_read, axi_write, ctrl, headq, kvread, kvwrite, norm, resid, rope, route, softmax, tmac, unpack, xload, xstore,
     },
     outside::{Answer, Outside},
+    params::Params,
     parts,
     signals::{Signals, from, into, level},
 };
@@ -19,7 +20,7 @@ use crate::{
     },
 };
 use smallvec::SmallVec;
-use tritforge_spec::{block, hw::Hw};
+use tritforge_spec::hw::Hw;
 
 /// The doorbell's stream, driven from outside.
 pub const GO: u32 = from("regs", "go");
@@ -70,26 +71,10 @@ pub struct Bus {
     pub b: u32,
 }
 
-/// What does not change: parameters of the blocks and of the memory.
+/// The machine itself.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    ctrl: block::ctrl::Params,
-    axi_read: block::axi_read::Params,
-    axi_write: axi_write::Params,
-    xload: xload::Params,
-    norm: norm::Params,
-    unpack: unpack::Params,
-    tmac: tmac::Params,
-    rope: rope::Params,
-    headq: headq::Params,
-    kvread: kvread::Params,
-    kvwrite: kvwrite::Params,
-    attn: attn::Params,
-    attn_out: block::attn_out::Params,
-    resid: resid::Params,
-    xstore: xstore::Params,
-    burst: u16,
-    memory: MemConfig,
+    p: Params,
     /// Ports that are simulated: one where all ports do the same.
     ports: usize,
 }
@@ -97,28 +82,7 @@ pub struct Machine {
 impl Machine {
     /// The machine of `hw` with this memory. Where no random pause tells the ports apart, one of them stands for all.
     pub fn new(hw: &Hw, memory: &MemConfig) -> Self {
-        let ctrl = block::ctrl::Params::from(hw);
-        let burst = hw.config.burst as u16;
-        Self {
-            axi_read: hw.into(),
-            axi_write: (&block::axi_write::Params::from(hw)).into(),
-            xload: block::xload::Params::from(hw).into(),
-            norm: norm::Params::new(&hw.into(), &ctrl),
-            unpack: unpack::Params::new(&hw.into(), &ctrl),
-            tmac: tmac::Params::new(&hw.into(), &ctrl),
-            rope: block::rope::Params::from(hw).into(),
-            headq: block::headq::Params::from(hw).into(),
-            kvread: (&hw.kv()).into(),
-            kvwrite: (&hw.kv()).into(),
-            attn: attn::Params::from(&block::attn::Params::from(hw)),
-            attn_out: hw.into(),
-            resid: block::resid::Params::from(hw).into(),
-            xstore: xstore::Params::new(&hw.into(), burst),
-            burst,
-            memory: memory.clone(),
-            ports: if memory.stalls.is_some() { hw.ports() } else { 1 },
-            ctrl,
-        }
+        Self { p: Params::new(hw, memory), ports: if memory.stalls.is_some() { hw.ports() } else { 1 } }
     }
 
     /// Ports that are simulated.
@@ -132,8 +96,8 @@ impl Machine {
             signals: Signals::default(),
             awake: parts::ALL,
             ctrl: Default::default(),
-            axi_read: axi_read::AxiRead::new(&self.axi_read, self.ports),
-            aux: axi_read::Aux::new(&self.axi_read, self.ports),
+            axi_read: axi_read::AxiRead::new(&self.p.axi_read, self.ports),
+            aux: axi_read::Aux::new(&self.p.axi_read, self.ports),
             axi_write: axi_write::AxiWrite::new(self.ports),
             route_w: Default::default(),
             route_a: Default::default(),
@@ -151,8 +115,8 @@ impl Machine {
             attn_out: Default::default(),
             resid: Default::default(),
             xstore: Default::default(),
-            memory_read: (0..self.ports).map(|p| ReadChannel::new(p, &self.memory)).collect(),
-            memory_write: (0..self.ports).map(|p| WriteChannel::new(p, &self.memory)).collect(),
+            memory_read: (0..self.ports).map(|p| ReadChannel::new(p, &self.p.memory)).collect(),
+            memory_write: (0..self.ports).map(|p| WriteChannel::new(p, &self.p.memory)).collect(),
             now: 0,
         };
         self.drive(&mut state);
@@ -163,9 +127,9 @@ impl Machine {
     /// Drives all outputs from state.
     fn drive(&self, st: &mut State) {
         let s = &mut st.signals;
-        st.ctrl.outputs(&self.ctrl, s);
-        st.axi_read.outputs(&self.axi_read, s);
-        st.aux.outputs(&self.axi_read, s);
+        st.ctrl.outputs(&self.p.ctrl, s);
+        st.axi_read.outputs(&self.p.axi_read, s);
+        st.aux.outputs(&self.p.axi_read, s);
         st.axi_write.outputs(s);
         st.route_w.outputs(&ROUTE_W, s);
         st.route_a.outputs(&ROUTE_A, s);
@@ -182,7 +146,7 @@ impl Machine {
         st.softmax.outputs(s);
         st.attn_out.outputs(s);
         st.resid.outputs(s);
-        st.xstore.outputs(&self.xstore, s);
+        st.xstore.outputs(&self.p.xstore, s);
     }
 
     /// Rings the doorbell: `go` is valid from the next cycle on; the descriptors begin at offset `ptr`.
@@ -201,8 +165,6 @@ impl Machine {
             Answer::Segment(segment) => st.aux.segment_is(segment),
             Answer::Delivery(beats) => st.aux.delivery_is(beats),
             Answer::Positions(positions) => st.attn.positions_are(positions),
-            Answer::KvLeft => st.kvread.counts(&self.kvread),
-            Answer::AttnLeft => st.attn.counts(),
             Answer::Place(place) => st.kvwrite.place_is(place),
         }
     }
@@ -211,7 +173,7 @@ impl Machine {
     pub fn offered(&self, st: &State) -> [u32; 3] {
         let bits = |on: &dyn Fn(usize) -> bool| (0..self.ports).fold(0, |all, p| all | (on(p) as u32) << p);
         let (r, w) = (&st.axi_read.ports, &st.axi_write.ports);
-        [bits(&|p| r[p].ar().is_some()), bits(&|p| w[p].aw().is_some()), bits(&|p| w[p].w(&self.axi_write))]
+        [bits(&|p| r[p].ar().is_some()), bits(&|p| w[p].aw().is_some()), bits(&|p| w[p].w(&self.p.axi_write))]
     }
 
     /// Nothing is under way in the whole machine.
@@ -230,7 +192,7 @@ impl Machine {
 
     /// Gives them back to the memory, whose time went on as the machine's did.
     pub fn hand_over(&self, st: &State, memory: &mut Memory) {
-        for p in 0..self.memory.ports {
+        for p in 0..self.p.memory.ports {
             // Ports beyond those that are simulated did what the first one did.
             let i = if p < st.memory_read.len() { p } else { 0 };
             memory.set_channels(p, st.memory_read[i].clone(), st.memory_write[i].clone());

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod flow;
 pub mod machine;
 pub mod outside;
+pub mod params;
 pub mod parts;
 pub mod pieces;
 mod runs;
@@ -33,9 +34,6 @@ pub mod ask {
     pub const DELIVERY: u32 = 32;
     /// Positions of the block whose header the score/value engine took.
     pub const POSITIONS: u32 = 64;
-    /// Words of K or V that the KV reader begins with, vectors of K or V that the score/value engine begins with: of the block's positions.
-    pub const KV_LEFT: u32 = 128;
-    pub const ATTN_LEFT: u32 = 256;
     /// Each of them.
-    pub const EACH: [u32; 9] = [JOB, BLOCK, SEGMENTS, PLACE, SEGMENT, DELIVERY, POSITIONS, KV_LEFT, ATTN_LEFT];
+    pub const EACH: [u32; 7] = [JOB, BLOCK, SEGMENTS, PLACE, SEGMENT, DELIVERY, POSITIONS];
 }

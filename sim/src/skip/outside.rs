@@ -25,9 +25,6 @@ pub enum Answer {
     Segment(Segment),
     Delivery(u32),
     Positions(u8),
-    /// The part knows itself.
-    KvLeft,
-    AttnLeft,
     Place(Place),
 }
 
@@ -129,8 +126,6 @@ impl Outside {
             ask::SEGMENT => Answer::Segment(self.read(0)),
             ask::DELIVERY => Answer::Delivery(self.read(1).beats),
             ask::POSITIONS => Answer::Positions(self.block(1).positions),
-            ask::KV_LEFT => Answer::KvLeft,
-            ask::ATTN_LEFT => Answer::AttnLeft,
             _ => Answer::Place(self.place()),
         }
     }

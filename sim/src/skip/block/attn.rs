@@ -76,11 +76,6 @@ impl Attn {
         self.left = positions.into();
     }
 
-    /// K or V of the block begins.
-    pub fn counts(&mut self) {
-        self.left = self.positions;
-    }
-
     fn takes(&self) -> bool {
         self.run
             && self.kv.peek().is_some_and(|w| match w.kind {
@@ -91,7 +86,7 @@ impl Attn {
     }
 
     /// Counts a K or V word; whether it was the last of the block's phase.
-    fn advance(&mut self, p: &Params, asks: &mut u32) -> bool {
+    fn advance(&mut self, p: &Params) -> bool {
         self.word += 1;
         if self.word < p.kv_words {
             return false;
@@ -101,7 +96,7 @@ impl Attn {
             self.left -= 1;
             return false;
         }
-        *asks |= ask::ATTN_LEFT;
+        self.left = self.positions;
         true
     }
 
@@ -150,11 +145,11 @@ impl Attn {
                 KIND_K => {
                     score = self.word + 1 == p.kv_words;
                     score_last = score && self.last && (self.left == 1);
-                    self.advance(p, asks);
+                    self.advance(p);
                 }
                 KIND_V.. => {
                     take_p = self.word + 1 == p.kv_words;
-                    head_end = self.advance(p, asks) && self.last;
+                    head_end = self.advance(p) && self.last;
                 }
             }
         }

@@ -122,11 +122,6 @@ impl KvRead {
         }
     }
 
-    /// K or V of the block begins.
-    pub fn counts(&mut self, k: &Params) {
-        self.left = self.positions * k.vector_words;
-    }
-
     /// The segments that were asked for.
     pub fn segments_are(&mut self, segments: Option<Segments>) {
         if let Some(pass) = &mut self.pass {
@@ -147,7 +142,7 @@ impl KvRead {
 
     /// Counts one issued word; whether it was the last of its block.
     #[inline(always)]
-    fn advance(&mut self, k: &Params, asks: &mut u32) -> bool {
+    fn advance(&mut self, k: &Params) -> bool {
         let Some(pass) = &mut self.pass else { return false };
         match pass.part {
             KIND_HEADER => pass.part = KIND_SCALES,
@@ -155,13 +150,13 @@ impl KvRead {
                 pass.word += 1;
                 if pass.word == k.scale_words {
                     (pass.word, pass.part) = (0, KIND_K);
-                    *asks |= ask::KV_LEFT;
+                    self.left = self.positions * k.vector_words;
                 }
             }
             _ if (self.left >= 2) => self.left -= 1,
             KIND_K => {
                 pass.part = KIND_V;
-                *asks |= ask::KV_LEFT;
+                self.left = self.positions * k.vector_words;
             }
             _ => {
                 pass.part = KIND_HEADER;
@@ -202,7 +197,7 @@ impl KvRead {
         if let Some((pass, _)) = issued {
             let header = pass.part == KIND_HEADER;
             self.output = Some(KvWord { kind: pass.part, last: header && !pass.memory });
-            if self.advance(k, asks) {
+            if self.advance(k) {
                 finished = pass.end;
                 if !finished {
                     *asks |= ask::BLOCK;

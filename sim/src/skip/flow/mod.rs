@@ -21,7 +21,7 @@ mod link;
 mod memory;
 mod net;
 mod norm;
-mod params;
+mod paces;
 mod read;
 mod record;
 mod report;
@@ -37,10 +37,10 @@ mod write;
 mod xload;
 mod xstore;
 
-use super::{block::ctrl::Job, outside::Asked};
+use super::{block::ctrl::Job, outside::Asked, params::Params};
 use head::Heads;
 use net::{Net, process};
-pub use params::{Paces, Params};
+pub use paces::Paces;
 pub use record::Record;
 use std::rc::Rc;
 use tail::{Key, Tail, Tails};
@@ -103,7 +103,7 @@ impl Flow {
             begin,
             net: Net::new(record),
             ctrl: ctrl::Ctrl::new(begin, descriptor, job),
-            read: read::Read::new(&p.axi_read, memory::Read::new(&p.memory, p.axi_read.outstanding, paces.read)),
+            read: read::Read::new(&p.axi_read.port, memory::Read::new(&p.memory, p.axi_read.port.outstanding, paces.read)),
             arrival: None,
             weights: weights::Weights::new(p.unpack.clone(), p.tmac.clone()),
             xload: xload::Xload::new(p.xload.clone()),

@@ -51,15 +51,15 @@ impl Machine {
         if on(parts::MEMORY_READ) {
             let mut settled = true;
             for (p, (channel, port)) in st.memory_read.iter_mut().zip(&st.axi_read.ports).enumerate() {
-                let ar = port.ar().filter(|_| channel.ready(&self.memory, now)).map(burst);
+                let ar = port.ar().filter(|_| channel.ready(&self.p.memory, now)).map(burst);
                 let taken = channel.offer(now).is_some();
                 if ar.is_some() || taken {
-                    channel.step(&self.memory, now, ar, taken);
+                    channel.step(&self.p.memory, now, ar, taken);
                 }
                 read.ar |= (ar.is_some() as u32) << p;
                 read.r |= (taken as u32) << p;
                 bus.r |= (port.beat() as u32) << p;
-                settled &= channel.settled(&self.memory, now + 1);
+                settled &= channel.settled(&self.p.memory, now + 1);
             }
             bus.ar = read.ar;
             set(&mut awake, parts::MEMORY_READ, !settled);
@@ -67,16 +67,16 @@ impl Machine {
         if on(parts::MEMORY_WRITE) {
             let mut settled = true;
             for (p, (channel, port)) in st.memory_write.iter_mut().zip(&st.axi_write.ports).enumerate() {
-                let aw = port.aw().filter(|_| channel.ready(&self.memory, now)).map(burst);
-                let beat = (channel.wanted(now).is_some() && port.w(&self.axi_write)).then_some(0);
+                let aw = port.aw().filter(|_| channel.ready(&self.p.memory, now)).map(burst);
+                let beat = (channel.wanted(now).is_some() && port.w(&self.p.axi_write)).then_some(0);
                 let answered = channel.answer(now).is_some();
                 if aw.is_some() || beat.is_some() || answered {
-                    channel.step(&self.memory, now, aw, beat, answered);
+                    channel.step(&self.p.memory, now, aw, beat, answered);
                 }
                 write.aw |= (aw.is_some() as u32) << p;
                 write.w |= (beat.is_some() as u32) << p;
                 write.b |= (answered as u32) << p;
-                settled &= channel.settled(&self.memory, now + 1);
+                settled &= channel.settled(&self.p.memory, now + 1);
             }
             (bus.aw, bus.w, bus.b) = (write.aw, write.w, write.b);
             set(&mut awake, parts::MEMORY_WRITE, !settled);
@@ -101,33 +101,33 @@ impl Machine {
             set(&mut awake, parts::ROUTE_A, more);
         }
         if on(parts::AXI_READ) {
-            let crossing = st.axi_read.step(&self.axi_read, &mut st.aux, s, |p| (bit(read.ar, p), bit(read.r, p)));
-            set(&mut awake, parts::AXI_READ, st.axi_read.awake(&self.axi_read));
+            let crossing = st.axi_read.step(&self.p.axi_read, &mut st.aux, s, |p| (bit(read.ar, p), bit(read.r, p)));
+            set(&mut awake, parts::AXI_READ, st.axi_read.awake(&self.p.axi_read));
             if on(parts::AUX) {
-                st.aux.step(&self.axi_read, crossing, s, &mut asks);
-                set(&mut awake, parts::AUX, st.aux.awake(&self.axi_read));
+                st.aux.step(&self.p.axi_read, crossing, s, &mut asks);
+                set(&mut awake, parts::AUX, st.aux.awake(&self.p.axi_read));
             }
         }
         if on(parts::AXI_WRITE) {
-            st.axi_write.step(&self.axi_write, s, |p| (bit(write.aw, p), bit(write.w, p), bit(write.b, p)));
+            st.axi_write.step(&self.p.axi_write, s, |p| (bit(write.aw, p), bit(write.w, p), bit(write.b, p)));
             set(&mut awake, parts::AXI_WRITE, !st.axi_write.idle());
         }
         step!(SOFTMAX, softmax, st.softmax.step(s));
-        step!(ATTN_OUT, attn_out, st.attn_out.step(&self.attn_out, s));
-        step!(ATTN, attn, st.attn.step(&self.attn, s, &mut asks));
+        step!(ATTN_OUT, attn_out, st.attn_out.step(&self.p.attn_out, s));
+        step!(ATTN, attn, st.attn.step(&self.p.attn, s, &mut asks));
         let mut scales = None;
-        step!(KVREAD, kvread, scales = st.kvread.step(&self.kvread, s, &mut asks));
+        step!(KVREAD, kvread, scales = st.kvread.step(&self.p.kvread, s, &mut asks));
         step!(FILL, fill, st.fill.step(scales, s));
-        step!(KVWRITE, kvwrite, st.kvwrite.step(&self.kvwrite, s, &mut asks));
-        step!(HEADQ, headq, st.headq.step(&self.headq, s));
-        step!(ROPE, rope, st.rope.step(&self.rope, s));
-        step!(TMAC, tmac, st.tmac.step(&self.tmac, s));
-        step!(UNPACK, unpack, st.unpack.step(&self.unpack, s));
-        step!(NORM, norm, st.norm.step(&self.norm, s));
-        step!(XLOAD, xload, st.xload.step(&self.xload, s));
-        step!(RESID, resid, st.resid.step(&self.resid, s));
-        step!(XSTORE, xstore, st.xstore.step(&self.xstore, s));
-        step!(CTRL, ctrl, st.ctrl.step(&self.ctrl, self.burst, s, &mut asks));
+        step!(KVWRITE, kvwrite, st.kvwrite.step(&self.p.kvwrite, s, &mut asks));
+        step!(HEADQ, headq, st.headq.step(&self.p.headq, s));
+        step!(ROPE, rope, st.rope.step(&self.p.rope, s));
+        step!(TMAC, tmac, st.tmac.step(&self.p.tmac, s));
+        step!(UNPACK, unpack, st.unpack.step(&self.p.unpack, s));
+        step!(NORM, norm, st.norm.step(&self.p.norm, s));
+        step!(XLOAD, xload, st.xload.step(&self.p.xload, s));
+        step!(RESID, resid, st.resid.step(&self.p.resid, s));
+        step!(XSTORE, xstore, st.xstore.step(&self.p.xstore, s));
+        step!(CTRL, ctrl, st.ctrl.step(&self.p.ctrl, self.p.burst, s, &mut asks));
         if s.moves(GO) {
             s.offer(GO, false);
         }
