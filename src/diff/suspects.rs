@@ -53,7 +53,12 @@ pub const SUSPECTS: &[Suspect] = &[
                 Pairs::Interleaved => (Pairs::HalfRotated, "half-rotated (j with j + half) instead of interleaved (2j with 2j + 1)"),
                 Pairs::HalfRotated => (Pairs::Interleaved, "interleaved (2j with 2j + 1) instead of half-rotated (j with j + half)"),
             };
-            vec![s.with(text, |r| r.pairs = pairs)]
+            let mut tries = vec![s.with(text, |r| r.pairs = pairs)];
+            if pairs == Pairs::HalfRotated {
+                let text = "interleaved (2j with 2j + 1) in Hugging Face's order of rows, where j stands with j + half";
+                tries.push(s.with(text, |r| r.turned_in = HeadOrder::Halved));
+            }
+            tries
         },
     },
     Suspect {

@@ -138,7 +138,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                 let part = [Part::Q, Part::K, Part::V][place.stage as usize - Q as usize];
                 let x = self.normed(layer, attn_in)?;
                 let y = self.linear(part, layer, &x)?;
-                let y = tensor(y.shape.clone(), self.ordered(self.recipe.parts[part as usize].order, &y.values));
+                let y = tensor(y.shape.clone(), self.ordered(self.recipe.parts[part as usize].order, y.values));
                 let count = if part == Part::Q { heads } else { kv_heads };
                 (y.width() == count * head_dim).then(|| tensor(vec![y.shape[0], count, head_dim], y.values))
             }
@@ -261,7 +261,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                     HeadOrder::Stored => row,
                     order => row / size * size + order.stored_row(row % size, size / 2),
                 };
-                self.ordered(r#use.transposed_in.inverse(), &transposed_product(weight, x, in_head))
+                self.ordered(r#use.transposed_in.inverse(), transposed_product(weight, x, in_head))
             }
             weight => self.times(weight, x),
         };
@@ -276,9 +276,9 @@ impl<'e, 'm> Pass<'e, 'm> {
     }
 
     /// Rows of each head in another order.
-    fn ordered(&self, order: HeadOrder, values: &[f64]) -> Vec<f64> {
+    fn ordered(&self, order: HeadOrder, values: Vec<f64>) -> Vec<f64> {
         if order == HeadOrder::Stored {
-            return values.to_vec();
+            return values;
         }
         let half = self.evaluator.shape.head_dim / 2;
         let heads = values.chunks_exact(2 * half);
