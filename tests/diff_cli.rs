@@ -216,6 +216,17 @@ fn llama_cpps_arithmetic_parts_from_its_wide_sums_at_no_stage() {
 
 /// Every path fed with a trace of a model of another width.
 #[test]
+fn llama_cpps_rounding_in_blocks_is_named_beside_the_judges() {
+    let folder = Folder::new("diff-blocks");
+    let file = folder.file("bitnet.gguf");
+    std::fs::write(&file, Parts::read(&std::fs::read(MODEL).unwrap()).rename_architecture("bitnet").write()).unwrap();
+    let (said, code) = diff(&["judge", "ggml", "--model", &file, "--tokens", "1,403,407,261,378,432,383"]);
+    let named: Vec<&str> = said.lines().filter(|line| line.starts_with("diagnosis: ")).collect();
+    assert!(code == Some(1) && named.len() == 1, "{said}");
+    assert!(named[0].contains("llama.cpp's rounding of activations: to int8 in blocks of 256"), "{said}");
+}
+
+#[test]
 fn a_trace_of_another_model_is_refused_or_told() {
     let folder = Folder::new("diff-other");
     let (other, file) = (folder.file("other.gguf"), folder.file("other.safetensors"));

@@ -192,8 +192,9 @@ pub const SUSPECTS: &[Suspect] = &[
         name: "llama.cpp's rounding of activations",
         stages: PRODUCTS,
         tries: |s| match s.evaluator.graph {
-            Graph::Llama(_) if !s.recipe().blocks => vec![s.with("to the type that the weight's goes with", |r| r.blocks = true)],
-            _ => vec![],
+            _ if s.recipe().blocks => vec![],
+            Graph::Llama(_) => vec![s.with("to the type that the weight's goes with", |r| r.blocks = true)],
+            Graph::Ternary(_) => vec![s.with("to int8 in blocks of 256, a scale each, instead of one a token", |r| r.blocks = true)],
         },
     },
     Suspect {

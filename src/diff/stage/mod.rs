@@ -12,7 +12,7 @@ use crate::model::judge::{Place, Stage, stages};
 use crate::model::llama::{FeedForward, choose};
 use crate::model::quant::{Arithmetic, Matrix};
 use crate::trace::{Number, Tensor, Trace};
-use products::{product, quantise, stored_product, transposed_product};
+use products::{product, quantise, quantise_in_blocks, stored_product, transposed_product};
 
 /// What a computation used.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +77,7 @@ impl<'e, 'm> Pass<'e, 'm> {
     /// What a linear layer behind a norm takes: int8 where the graph rounds to it, the norm, or where there is none what is before it.
     fn normed(&mut self, layer: usize, [norm, int8, before]: [Stage; 3]) -> Option<Tensor> {
         match self.evaluator.graph {
+            Graph::Ternary(_) if self.recipe.blocks => self.input(Some(layer), norm).map(|x| quantise_in_blocks(&x)),
             Graph::Ternary(_) if self.recipe.quantised => self.input(Some(layer), int8),
             Graph::Ternary(_) => self.input(Some(layer), norm),
             Graph::Llama(_) => {
