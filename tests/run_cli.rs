@@ -172,5 +172,15 @@ fn what_cannot_be_run_is_refused_with_one_message() {
     assert!(said.contains("--kv-bits: expected --arithmetic integer beside it, found another arithmetic"), "{said}");
     let said = refused(&["--prompt", "a", "--arithmetic", "integer", "--rom-bits", "24"]);
     assert!(said.contains("--rom-bits: expected 4 to 23, found 24"), "{said}");
+    // What would have no effect is no use of the command.
+    for (args, other) in [
+        (&["--tokens", "1", "--chat"][..], "--chat"),
+        (&["--prompt", "a", "--greedy", "--temperature", "2"], "--temperature"),
+        (&["--perplexity", "models/own-stories.txt", "--seed", "2"], "--seed"),
+        (&["--perplexity", "models/own-stories.txt", "--top-logits", "2"], "--top-logits"),
+    ] {
+        let out = command(&[&["--model", MODEL], args].concat()).output().unwrap();
+        assert!(out.status.code() == Some(2) && stderr(&out).contains("cannot be used with") && stderr(&out).contains(other), "{out:?}");
+    }
     assert!(refused(&["--perplexity", "/dev/null"]).contains("--perplexity: expected a text of one token or more, found none"));
 }
