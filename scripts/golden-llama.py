@@ -22,6 +22,7 @@ import xllamacpp
 
 TOKENS = 220
 PROMPTS = [[1], [1, 291, 400, 428, 286, 399, 270, 379, 428, 420]]
+SETTINGS = "n_threads 1, n_ubatch 1, no_extra_bufts, n_ctx 512, temperature 0, logprobs 2, ignore_eos, no cache_prompt"
 # A third one for SmolLM2, where two candidates come near.
 MORE = [[504]]
 
@@ -59,7 +60,8 @@ if __name__ == "__main__":
         crc32 = zlib.crc32(path.read_bytes())
         runs.append({"file": path.name, "crc32": crc32, "prompt": prompt, "smallest_gap": round(gap, 6), "ids": ids})
     result = {
-        "made_by": "scripts/golden-llama.py", "runtime": "xllamacpp 2026.10.11549", "cpu": xllamacpp.get_system_info().strip(),
+        "made_by": "python scripts/golden-llama.py DATA/gguf MODELS", "runtime": "xllamacpp 2026.10.11549",
+        "settings": SETTINGS, "cpu": xllamacpp.get_system_info().strip(),
         "runs": runs,
     }
     text = json.dumps(result)

@@ -10,7 +10,7 @@ Order of q and k: Hugging Face turns elements j and j + half of a head, GGUF fil
 turn. --order interleaved (the usual for model types that llama.cpp's converter permutes) permutes each head of q, k, q_rope, k_rope here
 in the same way; --order half leaves them. Scores and all behind them are the same in both.
 
-Needs torch, transformers, safetensors.
+Needs torch, transformers, safetensors; for BitNet accelerate too, and --dtype bfloat16, the type that its releases are computed in.
 """
 
 import argparse

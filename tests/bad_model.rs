@@ -76,6 +76,7 @@ fn headers_and_metadata_that_break_the_format() {
     let found = messages(vec![
         ("empty", parse(b"")),
         ("another format", parse(b"\x08\0\0\0\0\0\0\0{\"a\":1}")),
+        ("a PyTorch checkpoint", parse(b"PK\x03\x04\x14\0")),
         ("older version", parse(b"GGUF\x01\0\0\0")),
         ("big-endian", parse(b"GGUF\0\0\0\x03")),
         ("cut in the header", parse(b"GGUF\x03\0\0\0\x01\0")),

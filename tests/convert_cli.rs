@@ -4,6 +4,7 @@ mod support;
 
 use std::process::Output;
 
+use support::parts::Parts;
 use support::program::{self, Folder, refusal, stderr};
 use support::{embedded, test_data};
 use tritforge::model::Model;
@@ -122,6 +123,11 @@ fn losses_are_told() {
     add(&[&output, &again, "--type", "q4_0", "--force"]);
     add(&[&small, &output, "--type", "tq1_0", "--force"]);
     add(&[&output, &again, "--type", "bf16", "--force"]);
+    // The other architecture with ternary layers, which has another graph beside the judge's.
+    let bytes = Parts::read(&std::fs::read(&small).unwrap()).rename_architecture("bitnet").write();
+    std::fs::write(&small, bytes).unwrap();
+    add(&[&small, &output, "--type", "q8_0", "--force"]);
+    add(&[&small, &output, "--type", "q4_0", "--force"]);
     insta::assert_snapshot!(found.replace(folder.0.to_str().unwrap(), "DIR"));
 }
 

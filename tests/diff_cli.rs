@@ -7,6 +7,8 @@ use std::process::Output;
 use support::parts::Parts;
 use support::program::{Folder, refusal, stderr, tritforge};
 use tritforge::model::gguf::{Metadata, TensorType};
+use tritforge::model::judge::{Place, Stage};
+use tritforge::trace::file;
 
 const MODEL: &str = "models/stories3m.tq2_0.gguf";
 
@@ -119,6 +121,44 @@ fn a_spoilt_copy_of_the_model_is_told_from_it_with_its_fault() {
     assert!(said.contains("carried on") && said.matches("diagnosis").count() == 1, "{said}");
 }
 
+/// Heads of which neighbours turn by the angles that `turned` shows for the neighbours of `stored`, after a change of order and before its undoing.
+fn turned_in_halves(stored: &[f64], turned: &[f64], size: usize) -> Vec<f64> {
+    let halves: Vec<usize> = (0..size).map(|i| i % (size / 2) * 2 + i / (size / 2)).collect();
+    let mut out = vec![0.0; stored.len()];
+    for ((stored, turned), out) in stored.chunks(size).zip(turned.chunks(size)).zip(out.chunks_mut(size)) {
+        for pair in 0..size / 2 {
+            let [a, b, c, d] = [stored[2 * pair], stored[2 * pair + 1], turned[2 * pair], turned[2 * pair + 1]];
+            let (cos, sin) = ((a * c + b * d) / (a * a + b * b), (a * d - b * c) / (a * a + b * b));
+            let (i, j) = (halves[2 * pair], halves[2 * pair + 1]);
+            (out[i], out[j]) = (stored[i] * cos - stored[j] * sin, stored[j] * cos + stored[i] * sin);
+        }
+    }
+    out
+}
+
+#[test]
+fn neighbours_that_turn_in_hugging_faces_order_are_named() {
+    let folder = Folder::new("diff-halves");
+    let (good, bad) = (folder.file("good.safetensors"), folder.file("bad.safetensors"));
+    let pass = ["--model", "tests/golden/hf/llama-bias-llama3", "--tokens", "1,5,9,20,33,7"];
+    trace("f64", &good, &pass);
+    let mut spoilt = file::read(good.as_ref()).unwrap();
+    for layer in 0..spoilt.layers() {
+        for (before, after) in [(Stage::Q, Stage::QRope), (Stage::K, Stage::KRope)] {
+            let at = |stage| Place { layer: Some(layer), stage };
+            let stored = spoilt.get(at(before)).unwrap().values.clone();
+            let after = spoilt.get_mut(at(after)).unwrap();
+            let size = after.shape[2];
+            after.values = turned_in_halves(&stored, &after.values, size);
+        }
+    }
+    std::fs::write(&bad, file::bytes(&spoilt).unwrap()).unwrap();
+    let (said, code) = diff(&[&["f64", bad.as_str(), "--stage-by-stage"], &pass[..2]].concat());
+    let named: Vec<&str> = said.lines().filter(|line| line.starts_with("diagnosis: ") && line.contains("q_rope")).collect();
+    assert!(code == Some(1) && named.len() == 1, "{said}");
+    assert!(named[0].contains("RoPE turns other pairs: interleaved (2j with 2j + 1) in Hugging Face's order of rows"), "{said}");
+}
+
 #[test]
 fn wrong_use_gives_one_message_and_exit_code_2() {
     let folder = Folder::new("diff-wrong");
@@ -175,6 +215,17 @@ fn llama_cpps_arithmetic_parts_from_its_wide_sums_at_no_stage() {
 }
 
 /// Every path fed with a trace of a model of another width.
+#[test]
+fn llama_cpps_rounding_in_blocks_is_named_beside_the_judges() {
+    let folder = Folder::new("diff-blocks");
+    let file = folder.file("bitnet.gguf");
+    std::fs::write(&file, Parts::read(&std::fs::read(MODEL).unwrap()).rename_architecture("bitnet").write()).unwrap();
+    let (said, code) = diff(&["judge", "ggml", "--model", &file, "--tokens", "1,403,407,261,378,432,383"]);
+    let named: Vec<&str> = said.lines().filter(|line| line.starts_with("diagnosis: ")).collect();
+    assert!(code == Some(1) && named.len() == 1, "{said}");
+    assert!(named[0].contains("llama.cpp's rounding of activations: to int8 in blocks of 256"), "{said}");
+}
+
 #[test]
 fn a_trace_of_another_model_is_refused_or_told() {
     let folder = Folder::new("diff-other");

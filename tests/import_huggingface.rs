@@ -202,6 +202,30 @@ fn masters_are_made_ternary_by_the_mean_of_their_magnitudes_and_said_to_be() {
 }
 
 #[test]
+fn bitnets_that_call_themselves_llama_are_read_by_the_names_of_their_norms() {
+    let folder = folder("bitnet-masters");
+    let file = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let mut config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+    config["hidden_act"] = json!("silu");
+    config.as_object_mut().unwrap().remove("quantization_config");
+    let expected = imported(&config, &file).unwrap();
+
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&file[8..8 + length]).unwrap();
+    let header = header.replace("self_attn.attn_sub_norm", "self_attn.inner_attn_ln").replace("mlp.ffn_sub_norm", "mlp.ffn_layernorm");
+    let renamed = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &file[8 + length..]].concat();
+    config["model_type"] = json!("llama");
+    let refused = imported(&config, &renamed).unwrap_err().to_string();
+    assert!(refused.contains("ffn_layernorm.weight': expected only tensors of the model"), "{refused}");
+    config["weight_bits"] = json!(1);
+    config["input_bits"] = json!(8);
+    assert!(imported(&config, &renamed).unwrap() == expected);
+    config["weight_bits"] = json!(2);
+    let refused = imported(&config, &renamed).unwrap_err().to_string();
+    assert!(refused.contains("config.json, 'weight_bits': expected 1, as BitNet b1.58 has it, found 2"), "{refused}");
+}
+
+#[test]
 fn heads_of_queries_and_keys_are_turned_from_halves_to_neighbours_and_nothing_else() {
     let folder = folder("llama-bias-llama3");
     let (file, bytes) = (ModelFile::open_silently(&folder).unwrap(), std::fs::read(folder.join("model.safetensors")).unwrap());

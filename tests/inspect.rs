@@ -4,7 +4,7 @@ mod support;
 
 use support::parts::Parts;
 use support::program::{self, Folder, stderr};
-use tritforge::model::gguf::{Gguf, TensorType};
+use tritforge::model::gguf::{Gguf, Metadata, TensorType};
 use tritforge::model::survey::survey;
 use tritforge::model::synth::{Synth, parse_shape};
 use tritforge::model::{Model, TernaryTensor};
@@ -68,6 +68,22 @@ fn the_embedded_model_as_people_and_scripts_see_it() {
     assert_eq!(json["ternary_elements"], 3_145_728);
     let output = program::tritforge().args(["inspect", "no-such.gguf"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn how_llama_turns_positions_is_shown_and_all_architectures_are_named() {
+    let line = |path: &str| {
+        let output = program::tritforge().args(["inspect", "--brief", path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap().lines().nth(1).unwrap().to_owned()
+    };
+    let found = line("tests/golden/hf/llama-tied-yarn");
+    assert!(found.contains("context 128, RoPE theta 100, YaRN scaling by 4 from context 32, epsilon"), "{found}");
+    let folder = Folder::new("inspect-architecture");
+    let other = Parts::model(TensorType::Tq2_0).set("general.architecture", Metadata::Text("qwen2".into()));
+    std::fs::write(folder.file("other.gguf"), other.write()).unwrap();
+    let found = line(&folder.file("other.gguf"));
+    assert!(found.contains("expected 'llama' or 'bitnet' or 'bitnet-b1.58', found 'qwen2'; the nearest supported"), "{found}");
 }
 
 #[test]

@@ -142,6 +142,22 @@ fn ids_without_a_text_are_printed_as_numbers_and_a_missing_tokenizer_is_said() {
 }
 
 #[test]
+fn logits_that_are_no_numbers_are_refused() {
+    let folder = Folder::new("no-numbers");
+    // All bits of the exponent set: an f16 that is no number.
+    let spoilt = Parts::read(&std::fs::read(MODEL).unwrap())
+        .rename_architecture("bitnet")
+        .spoil("token_embd.weight", |stored| stored[..2].copy_from_slice(&[0, 0x7e]));
+    std::fs::write(folder.file("nan.gguf"), spoilt.write()).unwrap();
+    let refused = |args: &[&str]| refusal(command(&[&["--model", &folder.file("nan.gguf")], args].concat()));
+    let said = refused(&["--tokens", "1,403", "--greedy"]);
+    assert!(said.contains("logit of id 0: expected a finite number, found NaN"), "{said}");
+    std::fs::write(folder.file("text"), "Once upon a time").unwrap();
+    let said = refused(&["--perplexity", &folder.file("text")]);
+    assert!(said.contains("loss of the text: expected a finite number, found NaN"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_with_one_message() {
     let refused = |args: &[&str]| refusal(command(&[&["--model", MODEL], args].concat()));
     let said = refused(&["--prompt", "a", "-n", "300"]);
@@ -152,7 +168,19 @@ fn what_cannot_be_run_is_refused_with_one_message() {
     assert!(refused(&["--prompt", "a", "--temperature=-1"]).contains("--temperature: expected 0 or more, found -1"));
     let said = refused(&["--prompt", "a", "--arithmetic", "ggml"]);
     assert!(said.contains("--arithmetic: expected 'float' or 'integer' for architecture 'bitnet-b1.58', found 'ggml'"), "{said}");
+    let said = refused(&["--prompt", "a", "--kv-bits", "6"]);
+    assert!(said.contains("--kv-bits: expected --arithmetic integer beside it, found another arithmetic"), "{said}");
     let said = refused(&["--prompt", "a", "--arithmetic", "integer", "--rom-bits", "24"]);
     assert!(said.contains("--rom-bits: expected 4 to 23, found 24"), "{said}");
+    // What would have no effect is no use of the command.
+    for (args, other) in [
+        (&["--tokens", "1", "--chat"][..], "--chat"),
+        (&["--prompt", "a", "--greedy", "--temperature", "2"], "--temperature"),
+        (&["--perplexity", "models/own-stories.txt", "--seed", "2"], "--seed"),
+        (&["--perplexity", "models/own-stories.txt", "--top-logits", "2"], "--top-logits"),
+    ] {
+        let out = command(&[&["--model", MODEL], args].concat()).output().unwrap();
+        assert!(out.status.code() == Some(2) && stderr(&out).contains("cannot be used with") && stderr(&out).contains(other), "{out:?}");
+    }
     assert!(refused(&["--perplexity", "/dev/null"]).contains("--perplexity: expected a text of one token or more, found none"));
 }

@@ -46,6 +46,14 @@ fn shapes_whose_rows_fit_no_block_are_written_and_read_back() {
 }
 
 #[test]
+fn widths_that_fit_no_block_are_told_with_their_type() {
+    let (shape, tied) = parse_shape("layers=1,dim=64,heads=2,head_dim=48,ffn=40,vocab=40").unwrap();
+    let fallbacks = |kind| Synth { shape: shape.clone(), tied, seed: 1, kind }.fallbacks();
+    assert_eq!(fallbacks(TensorType::Tq2_0), [(40, TensorType::F16), (64, TensorType::Q8_0), (96, TensorType::Q8_0)]);
+    assert_eq!(fallbacks(TensorType::F16), []);
+}
+
+#[test]
 fn every_type_can_be_had_and_only_those_that_keep_trits_make_a_model() {
     for (dim, fits) in [(256, 256), (64, 32), (40, 8)] {
         for kind in TensorType::ALL {

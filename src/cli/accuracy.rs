@@ -56,7 +56,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let file = ModelFile::open(&args.model)?;
     let file = file.parse()?;
     let (model, tokenizer) = (Model::from_gguf(&file)?, Tokenizer::from_gguf(&file)?);
-    let int = compile_model(&model, Some(&tokenizer), args.integer.kv_bits)?;
+    let int = compile_model(&model, Some(&tokenizer), args.integer.kv_bits())?;
     let mut documents = text::read_documents(&args.text, &tokenizer, int.shape.context)?.ids;
     documents.retain(|ids| ids.len() > 1);
     documents.truncate(args.docs.unwrap_or(usize::MAX));

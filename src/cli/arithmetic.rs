@@ -26,43 +26,59 @@ pub enum ArithmeticArg {
 /// What the integer pipeline is built with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct IntegerArgs {
-    /// Bits of a K or V code: 4, 6 or 8.
-    #[arg(long, value_name = "BITS", default_value_t = 8)]
-    pub kv_bits: usize,
-    /// Entries of the softmax ROM, a power of two from 4 to 4096.
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    rom_entries: u32,
-    /// Bits of a softmax ROM entry, 4 to 23.
-    #[arg(long, value_name = "BITS", default_value_t = 16)]
-    rom_bits: u32,
+    /// Bits of a K or V code: 4, 6 or 8 (8 without it).
+    #[arg(long, value_name = "BITS")]
+    kv_bits: Option<usize>,
+    /// Entries of the softmax ROM, a power of two from 4 to 4096 (256 without it).
+    #[arg(long, value_name = "N")]
+    rom_entries: Option<u32>,
+    /// Bits of a softmax ROM entry, 4 to 23 (16 without it).
+    #[arg(long, value_name = "BITS")]
+    rom_bits: Option<u32>,
 }
 
 impl IntegerArgs {
+    /// Bits of a K or V code.
+    pub fn kv_bits(&self) -> usize {
+        self.kv_bits.unwrap_or(8)
+    }
+
+    /// The first of the settings that was given.
+    fn given(&self) -> Option<&'static str> {
+        let given =
+            [("--kv-bits", self.kv_bits.is_some()), ("--rom-entries", self.rom_entries.is_some()), ("--rom-bits", self.rom_bits.is_some())];
+        given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))
+    }
+
     /// log2 of the ROM's entries, and the bits of one.
     ///
     /// # Errors
     /// A size outside the contract's ranges.
     pub fn rom(&self) -> anyhow::Result<(u32, u32)> {
-        if !self.rom_entries.is_power_of_two() || !(4..=4096).contains(&self.rom_entries) {
-            bail!("--rom-entries: expected a power of two from 4 to 4096, found {}", self.rom_entries);
+        let (entries, bits) = (self.rom_entries.unwrap_or(256), self.rom_bits.unwrap_or(16));
+        if !entries.is_power_of_two() || !(4..=4096).contains(&entries) {
+            bail!("--rom-entries: expected a power of two from 4 to 4096, found {entries}");
         }
-        if !(4..=23).contains(&self.rom_bits) {
-            bail!("--rom-bits: expected 4 to 23, found {}", self.rom_bits);
+        if !(4..=23).contains(&bits) {
+            bail!("--rom-bits: expected 4 to 23, found {bits}");
         }
-        Ok((self.rom_entries.ilog2(), self.rom_bits))
+        Ok((entries.ilog2(), bits))
     }
 }
 
 /// Reads the file's model for the arithmetic that was asked for, else for the architecture's own: `ggml`, of bitnet-b1.58 `float`.
 ///
 /// # Errors
-/// The file's model cannot be read, or does not run in this arithmetic.
+/// The file's model cannot be read, or does not run in this arithmetic; settings of integers for another one.
 pub fn load<'a>(
     file: &Gguf<'a>,
     asked: Option<ArithmeticArg>,
     integer: &IntegerArgs,
     tokenizer: Option<&Tokenizer>,
 ) -> anyhow::Result<(AnyModel<'a>, Arithmetic)> {
+    if let Some(name) = integer.given().filter(|_| asked != Some(ArithmeticArg::Integer)) {
+        bail!("{name}: expected --arithmetic integer beside it, found another arithmetic; add that, or leave {name} out");
+    }
     let architecture = file.get_str("general.architecture")?.unwrap_or_default();
     let fits = match architecture {
         ARCHITECTURE => &[ArithmeticArg::Float, ArithmeticArg::Integer][..],
@@ -86,7 +102,7 @@ pub fn load<'a>(
         ArithmeticArg::Float => (AnyModel::from_gguf(file)?, Arithmetic::Float),
         ArithmeticArg::Integer => {
             let rom = integer.rom()?;
-            let model = compile_model(&Model::from_gguf(file)?, tokenizer, integer.kv_bits)?;
+            let model = compile_model(&Model::from_gguf(file)?, tokenizer, integer.kv_bits())?;
             (AnyModel::Integer { model: Box::new(model), rom }, Arithmetic::Ggml)
         }
     })

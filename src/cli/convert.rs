@@ -8,6 +8,7 @@ use anyhow::bail;
 
 use super::progress::Progress;
 use super::{Outcome, output};
+use crate::model::config::{ARCHITECTURE, ARCHITECTURE_SILU};
 use crate::model::convert::{ConvertError, Options, Step, Work};
 use crate::model::error::shown;
 use crate::model::gguf::TensorType;
@@ -57,6 +58,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     progress.finish();
     let conversion = conversion?;
     warn(conversion.steps());
+    warn_of_lost_trits(&conversion, file.get_str("general.architecture").ok().flatten());
 
     let progress = Progress::new(conversion.rows(), "rows written");
     let written = output::write_stream(&args.output, |out| {
@@ -107,6 +109,19 @@ fn warn(steps: &[Step<'_, '_>]) {
             100.0 * most
         ));
     }
+}
+
+/// Where the layers of a BitNet get a type that is not ternary: who no longer takes the file, on standard error.
+fn warn_of_lost_trits(conversion: &Conversion<'_, '_>, architecture: Option<&str>) {
+    let Some(kind) = conversion.steps().iter().find(|step| step.tensor.name.starts_with("blk.") && !step.kind.keeps_ternary()) else {
+        return;
+    };
+    let takers = match architecture {
+        Some(ARCHITECTURE) => "only `inspect` and `convert` take the new file",
+        Some(ARCHITECTURE_SILU) => "`run` takes the new file in llama.cpp's arithmetic, no accelerator does",
+        _ => return,
+    };
+    output::note(format_args!("warning: {} holds no exact trits: {takers}", kind.kind.name()));
 }
 
 fn report(args: &Args, conversion: &Conversion<'_, '_>, bytes_before: u64) -> anyhow::Result<()> {

@@ -29,7 +29,7 @@ pub struct Args {
     /// The other side.
     #[arg(value_name = "B")]
     b: String,
-    /// The model of A, GGUF; two trace files can be compared without one, but then nothing is diagnosed.
+    /// The model of A, in any format that is read; two trace files can be compared without one, but then nothing is diagnosed.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// The model of B where it is another file.

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["tokens", "perplexity"])]
     prompt: Option<String>,
     /// The prompt is what a user says: put it into the chat template of the file, up to where the answer begins.
-    #[arg(long, requires = "prompt")]
+    #[arg(long, requires = "prompt", conflicts_with_all = ["tokens", "perplexity"])]
     chat: bool,
     /// With --chat: what the system says before the user.
     #[arg(long, value_name = "TEXT", requires = "chat")]
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 128)]
     predict: usize,
     /// Always take the id of the largest logit.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "temperature")]
     greedy: bool,
     /// Divides the logits before an id is drawn; 0 is --greedy.
     #[arg(long, value_name = "T", default_value_t = 0.8)]
@@ -81,7 +81,7 @@ pub struct Args {
     top_logits: usize,
     /// Instead measure the perplexity of a text, UTF-8; documents are separated by lines equal to <|endoftext|>, and each is cut to the
     /// model's context.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = GENERATION)]
     perplexity: Option<PathBuf>,
     /// How sums are done; without it ggml, for bitnet-b1.58 float.
     #[arg(long, value_enum)]
@@ -94,6 +94,10 @@ pub struct Args {
     #[command(flatten)]
     json: output::JsonArgs,
 }
+
+/// Arguments that say how a text goes on.
+const GENERATION: [&str; 12] =
+    ["predict", "greedy", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop", "ignore_eos", "ids", "top_logits"];
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let sampling = sampling(&args)?;

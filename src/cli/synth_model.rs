@@ -40,9 +40,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let (shape, tied) = synth::parse_shape(&args.shape).context("--shape")?;
     let summary = format!("{} layers, dimension {}", shape.layers, shape.dim);
     let model = Synth { shape, tied, seed: args.seed, kind: args.kind };
+    let fallbacks = model.fallbacks();
     let progress = Progress::new(model.rows(), "rows written");
     let bytes = output::write_stream(&args.out, |out| Ok(model.write(out, &|rows| progress.add(rows))?));
     progress.finish();
     output::say(format_args!("{}: {summary}, {} bytes", args.out.display(), bytes?))?;
+    for (cols, stored) in fallbacks {
+        output::say(format_args!("rows of {cols} fit no block of {}, stored as {}", args.kind.name(), stored.name()))?;
+    }
     Ok(Outcome::Held)
 }

@@ -18,7 +18,7 @@ use crate::trace::{Loaded, Runner, file};
 /// Example: tritforge trace --model models/stories3m.tq2_0.gguf --prompt "Once upon a time" --out float.safetensors
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model, GGUF; of a split model any part.
+    /// The model: GGUF, a folder or safetensors file of Hugging Face, or llama2.c's; of several files any one.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// Which execution.

@@ -116,6 +116,7 @@ impl<'m> Evaluator<'m> {
             theta: 0.0,
             shift: 0.0,
             pairs: Pairs::HalfRotated,
+            turned_in: HeadOrder::Stored,
             rope_scaling: true,
             kv_map: KvMap::Grouped,
             causal: true,

@@ -116,6 +116,8 @@ pub struct Recipe {
     pub shift: f64,
     /// Which elements turn together.
     pub pairs: Pairs,
+    /// The order of each head's elements in which they do; afterwards they are put back into the stored one.
+    pub turned_in: HeadOrder,
     /// The file's scaling of positions is obeyed.
     pub rope_scaling: bool,
     /// Which keys and values a head uses.

@@ -53,7 +53,12 @@ pub const SUSPECTS: &[Suspect] = &[
                 Pairs::Interleaved => (Pairs::HalfRotated, "half-rotated (j with j + half) instead of interleaved (2j with 2j + 1)"),
                 Pairs::HalfRotated => (Pairs::Interleaved, "interleaved (2j with 2j + 1) instead of half-rotated (j with j + half)"),
             };
-            vec![s.with(text, |r| r.pairs = pairs)]
+            let mut tries = vec![s.with(text, |r| r.pairs = pairs)];
+            if pairs == Pairs::HalfRotated {
+                let text = "interleaved (2j with 2j + 1) in Hugging Face's order of rows, where j stands with j + half";
+                tries.push(s.with(text, |r| r.turned_in = HeadOrder::Halved));
+            }
+            tries
         },
     },
     Suspect {
@@ -187,8 +192,9 @@ pub const SUSPECTS: &[Suspect] = &[
         name: "llama.cpp's rounding of activations",
         stages: PRODUCTS,
         tries: |s| match s.evaluator.graph {
-            Graph::Llama(_) if !s.recipe().blocks => vec![s.with("to the type that the weight's goes with", |r| r.blocks = true)],
-            _ => vec![],
+            _ if s.recipe().blocks => vec![],
+            Graph::Llama(_) => vec![s.with("to the type that the weight's goes with", |r| r.blocks = true)],
+            Graph::Ternary(_) => vec![s.with("to int8 in blocks of 256, a scale each, instead of one a token", |r| r.blocks = true)],
         },
     },
     Suspect {

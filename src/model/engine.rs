@@ -4,7 +4,7 @@
 
 use tritforge_spec::reference::{self as int, IntModel, Reference, Saturations};
 
-use super::config::ARCHITECTURE;
+use super::config::{ARCHITECTURE, ARCHITECTURE_SILU};
 use super::error::{ModelError, Refusal};
 use super::gguf::Gguf;
 use super::judge::{Judge, KvCache, Options, negative_log_likelihood};
@@ -35,10 +35,18 @@ impl<'a> AnyModel<'a> {
     /// # Errors
     /// [`ModelError`]: another architecture (the nearest supported one is named), or as the architecture's reader says.
     pub fn from_gguf(file: &Gguf<'a>) -> Result<Self, ModelError> {
-        match metadata::architecture(file, &["llama", "bitnet", ARCHITECTURE])? {
+        match Self::architecture(file)? {
             ARCHITECTURE => Ok(Self::Ternary(Model::from_gguf(file)?)),
             _ => Ok(Self::Llama(LlamaModel::from_gguf(file)?)),
         }
+    }
+
+    /// The architecture that the file names.
+    ///
+    /// # Errors
+    /// [`Refusal::Contradiction`]: none that is supported; the nearest one is named.
+    pub fn architecture(file: &Gguf<'a>) -> Result<&'a str, ModelError> {
+        metadata::architecture(file, &["llama", ARCHITECTURE_SILU, ARCHITECTURE])
     }
 
     /// Most positions of a sequence.
@@ -87,21 +95,26 @@ impl<'m, 'a> Engine<'m, 'a> {
         }
     }
 
-    /// Logits behind the last of `tokens`, which follow the sequence so far.
+    /// Logits behind the last of `tokens`, which follow the sequence so far; all are numbers.
     ///
     /// # Errors
-    /// [`Refusal::Vocabulary`](super::Refusal) for an unknown id or no id, `Refusal::Bounds` beyond the context.
+    /// [`Refusal::Vocabulary`](super::Refusal) for an unknown id or no id, `Refusal::Bounds` beyond the context or where a logit is no
+    /// number.
     pub fn forward(&mut self, tokens: &[u32]) -> Result<Vec<f64>, ModelError> {
-        match self {
+        let logits = match self {
             Self::Llama(llama, cache) => {
                 let logits = llama.forward(tokens, cache, Wanted::Last, &mut ())?;
-                Ok(logits.values.into_iter().map(f64::from).collect())
+                logits.values.into_iter().map(f64::from).collect()
             }
-            Self::Ternary(judge, cache) => judge.last(tokens, cache, &mut ()),
+            Self::Ternary(judge, cache) => judge.last(tokens, cache, &mut ())?,
             Self::Integer(reference, cache) => {
                 let x = integer_body(reference, tokens, cache)?;
-                Ok(integer_head(reference, &x[x.len() - reference.model.shape.dim..]))
+                integer_head(reference, &x[x.len() - reference.model.shape.dim..])
             }
+        };
+        match logits.iter().position(|z| !z.is_finite()) {
+            None => Ok(logits),
+            Some(id) => Err(no_number(format!("logit of id {id}"), logits[id])),
         }
     }
 
@@ -110,6 +123,11 @@ impl<'m, 'a> Engine<'m, 'a> {
     /// # Errors
     /// As [`Engine::forward`].
     pub fn loss(&self, ids: &[u32]) -> Result<f64, ModelError> {
+        let sum = self.sum_of_losses(ids)?;
+        if sum.is_finite() { Ok(sum) } else { Err(no_number("loss of the text".into(), sum)) }
+    }
+
+    fn sum_of_losses(&self, ids: &[u32]) -> Result<f64, ModelError> {
         match self {
             Self::Llama(llama, _) => {
                 // Logits of a whole context would fill the memory.
@@ -136,6 +154,11 @@ impl<'m, 'a> Engine<'m, 'a> {
             }
         }
     }
+}
+
+fn no_number(item: String, found: f64) -> ModelError {
+    let remedy = "weights are damaged or too large for this arithmetic: fetch the model again; `tritforge diff float f64` shows the first such value";
+    ModelError::refused(Refusal::Bounds, item, "a finite number", found.to_string(), remedy)
 }
 
 /// The residual rows behind the last layer.

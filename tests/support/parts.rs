@@ -53,6 +53,18 @@ impl Parts {
         self
     }
 
+    /// The same model under another architecture's name.
+    pub fn rename_architecture(mut self, name: &str) -> Self {
+        for (key, value) in &mut self.metadata {
+            if key == "general.architecture" {
+                *value = Metadata::Text(name.into());
+            } else if let Some(rest) = key.strip_prefix("bitnet-b1.58.") {
+                *key = format!("{name}.{rest}");
+            }
+        }
+        self
+    }
+
     pub fn without_key(mut self, key: &str) -> Self {
         self.metadata.retain(|(other, _)| other != key);
         self

@@ -16,7 +16,7 @@ use super::progress::Progress;
 use crate::model::gguf::Gguf;
 use crate::model::llama::LlamaShape;
 use crate::model::survey::{self, Tensor, Trits};
-use crate::model::{ModelFile, ModelShape};
+use crate::model::{AnyModel, ModelFile, ModelShape};
 use fits::Fit;
 use timing::Timing;
 
@@ -115,13 +115,13 @@ fn sizes(gguf: &Gguf<'_>) -> String {
             s.layers, s.dim, s.ffn, s.vocab, s.context, s.rope_theta, s.rms_epsilon
         );
     }
-    match LlamaShape::from_gguf(gguf) {
+    match AnyModel::architecture(gguf).and_then(|_| LlamaShape::from_gguf(gguf)) {
         Ok(s) => {
             let experts = if s.experts > 0 { format!(", {} of {} experts", s.experts_used, s.experts) } else { String::new() };
             let heads = heads(s.heads, s.kv_heads, s.head_dim);
             format!(
-                "{} layers, dimension {}, {heads}, feed-forward {}{experts}, vocabulary {}, context {}, epsilon {:e}",
-                s.layers, s.dim, s.ffn, s.vocab, s.context, s.rms_epsilon
+                "{} layers, dimension {}, {heads}, feed-forward {}{experts}, vocabulary {}, context {}, RoPE theta {}, {}, epsilon {:e}",
+                s.layers, s.dim, s.ffn, s.vocab, s.context, s.rope.base, s.rope.scaling, s.rms_epsilon
             )
         }
         Err(refusal) => format!("not a model that runs here: {refusal}"),

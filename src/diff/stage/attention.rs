@@ -16,6 +16,7 @@ impl Pass<'_, '_> {
         }
         let width = x.width();
         let half = dims / 2;
+        x.values = self.ordered(recipe.turned_in, x.values);
         for (token, row) in x.values.chunks_exact_mut(width).enumerate() {
             let position = (self.given.first_position + token) as f64 + recipe.shift;
             let turns: Vec<(f64, f64)> = (0..half).map(|pair| self.evaluator.turn(recipe, position, pair)).collect();
@@ -29,6 +30,7 @@ impl Pass<'_, '_> {
                 }
             }
         }
+        x.values = self.ordered(recipe.turned_in.inverse(), x.values);
         x
     }
 

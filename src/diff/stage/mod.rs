@@ -12,7 +12,7 @@ use crate::model::judge::{Place, Stage, stages};
 use crate::model::llama::{FeedForward, choose};
 use crate::model::quant::{Arithmetic, Matrix};
 use crate::trace::{Number, Tensor, Trace};
-use products::{product, quantise, stored_product, transposed_product};
+use products::{product, quantise, quantise_in_blocks, stored_product, transposed_product};
 
 /// What a computation used.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +77,7 @@ impl<'e, 'm> Pass<'e, 'm> {
     /// What a linear layer behind a norm takes: int8 where the graph rounds to it, the norm, or where there is none what is before it.
     fn normed(&mut self, layer: usize, [norm, int8, before]: [Stage; 3]) -> Option<Tensor> {
         match self.evaluator.graph {
+            Graph::Ternary(_) if self.recipe.blocks => self.input(Some(layer), norm).map(|x| quantise_in_blocks(&x)),
             Graph::Ternary(_) if self.recipe.quantised => self.input(Some(layer), int8),
             Graph::Ternary(_) => self.input(Some(layer), norm),
             Graph::Llama(_) => {
@@ -138,7 +139,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                 let part = [Part::Q, Part::K, Part::V][place.stage as usize - Q as usize];
                 let x = self.normed(layer, attn_in)?;
                 let y = self.linear(part, layer, &x)?;
-                let y = tensor(y.shape.clone(), self.ordered(self.recipe.parts[part as usize].order, &y.values));
+                let y = tensor(y.shape.clone(), self.ordered(self.recipe.parts[part as usize].order, y.values));
                 let count = if part == Part::Q { heads } else { kv_heads };
                 (y.width() == count * head_dim).then(|| tensor(vec![y.shape[0], count, head_dim], y.values))
             }
@@ -261,7 +262,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                     HeadOrder::Stored => row,
                     order => row / size * size + order.stored_row(row % size, size / 2),
                 };
-                self.ordered(r#use.transposed_in.inverse(), &transposed_product(weight, x, in_head))
+                self.ordered(r#use.transposed_in.inverse(), transposed_product(weight, x, in_head))
             }
             weight => self.times(weight, x),
         };
@@ -276,9 +277,9 @@ impl<'e, 'm> Pass<'e, 'm> {
     }
 
     /// Rows of each head in another order.
-    fn ordered(&self, order: HeadOrder, values: &[f64]) -> Vec<f64> {
+    fn ordered(&self, order: HeadOrder, values: Vec<f64>) -> Vec<f64> {
         if order == HeadOrder::Stored {
-            return values.to_vec();
+            return values;
         }
         let half = self.evaluator.shape.head_dim / 2;
         let heads = values.chunks_exact(2 * half);

@@ -5,13 +5,25 @@ use rayon::prelude::*;
 use crate::diff::graph::Weight;
 use crate::model::judge::{Rows, stages};
 use crate::model::quant::{Arithmetic, Matrix, multiply};
-use crate::trace::Tensor;
+use crate::trace::{Number, Tensor};
 
 /// int8 codes of every row.
 pub(super) fn quantise(x: &Tensor) -> Tensor {
     let rows: Vec<(Vec<i8>, f64)> = x.rows().map(stages::quantise).collect();
     let (codes, scales): (Vec<Vec<i8>>, Vec<f64>) = rows.into_iter().unzip();
     Tensor::codes(vec![scales.len(), x.width()], codes.concat(), scales)
+}
+
+/// Elements that share a scale in llama.cpp's Q8_K, which it puts before ternary weights.
+const BLOCK: usize = 256;
+
+/// Every row rounded to int8 in blocks with a scale each.
+pub(super) fn quantise_in_blocks(x: &Tensor) -> Tensor {
+    let block = |block: &[f64]| {
+        let (codes, scale) = stages::quantise(block);
+        codes.into_iter().map(move |code| f64::from(code) * scale)
+    };
+    Tensor::floats(x.shape.clone(), Number::F64, x.rows().flat_map(|row| row.chunks(BLOCK)).flat_map(block).collect())
 }
 
 /// `weight · x` of every row of x: tokens x outputs.

@@ -19,6 +19,9 @@ const ALIGNMENTS: std::ops::RangeInclusive<u64> = 8..=65536;
 /// A size beyond this is damage: no model has it, and products stay far from overflow checks elsewhere.
 const LARGEST_SIZE: u64 = 1 << 32;
 
+/// How zip archives begin.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
 const DAMAGED: &str = "the file is damaged or written by a broken tool: fetch or convert it again";
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Gguf<'_>, ModelError> {
@@ -61,8 +64,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Gguf<'_>, ModelError> {
 fn check_header(cursor: &mut Cursor<'_>) -> Result<(), ModelError> {
     let magic = cursor.take(MAGIC.len() as u64, || "magic number".into())?;
     if magic != MAGIC {
-        let found = format!("{:02x?}", magic);
-        let remedy = "give a GGUF file, a folder or safetensors file of Hugging Face, or a llama2.c checkpoint";
+        let (found, remedy) = match magic {
+            ZIP_MAGIC => ("a zip archive, as PyTorch checkpoints are".into(), "save the model as safetensors and give its folder"),
+            _ => (format!("{magic:02x?}"), "give a GGUF file, a folder or safetensors file of Hugging Face, or a llama2.c checkpoint"),
+        };
         return Err(ModelError::refused(Refusal::Format, "magic number", "'GGUF'", found, remedy));
     }
     let version = cursor.u32(|| "version".into())?;

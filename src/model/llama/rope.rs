@@ -4,6 +4,8 @@
 //! Source: Su et al. 2021; linear scaling (Chen et al. 2023), NTK-aware scaling (bloc97 2023: a larger base), YaRN (Peng et
 //! al. 2023); divisors a pair (`rope_freqs`, Llama 3.1; LongRoPE, Ding et al. 2024). Formulas of YaRN as in ggml's `ops.cpp`.
 
+use std::fmt;
+
 use crate::model::error::{ModelError, Refusal, shown};
 use crate::model::metadata::{Keys, REMEDY};
 
@@ -38,6 +40,18 @@ pub enum Scaling {
         /// Context of training: the second list is for longer ones.
         original_context: usize,
     },
+}
+
+impl fmt::Display for Scaling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => write!(f, "no scaling"),
+            Self::Linear(factor) => write!(f, "linear scaling by {factor}"),
+            Self::Ntk(factor) => write!(f, "NTK scaling by {factor}"),
+            Self::Yarn(yarn) => write!(f, "YaRN scaling by {} from context {}", yarn.factor, yarn.original_context),
+            Self::Long { original_context, .. } => write!(f, "LongRoPE scaling from context {original_context}"),
+        }
+    }
 }
 
 /// Constants of YaRN.

@@ -101,6 +101,15 @@ impl Synth {
         self.tensors().iter().map(|tensor| tensor.rows as u64).sum()
     }
 
+    /// Widths of ternary tensors' rows that are no multiple of the type's block, and the type that each is stored in.
+    pub fn fallbacks(&self) -> Vec<(usize, TensorType)> {
+        let mut widths = vec![self.shape.dim, self.shape.query_dim(), self.shape.ffn];
+        widths.sort_unstable();
+        widths.dedup();
+        let stored = widths.into_iter().map(|cols| (cols, self.kind.fitting(cols as u64)));
+        stored.filter(|&(_, kind)| kind != self.kind).collect()
+    }
+
     fn tensors(&self) -> Vec<Tensor> {
         let shape = &self.shape;
         let mut out = Vec::new();

@@ -11,6 +11,10 @@ use crate::model::metadata::LARGEST;
 /// What to do about a wrong configuration.
 pub(super) const REMEDY: &str = "download the model's folder again; a model with other features is not supported";
 
+const SUB_NORMS: [&str; 2] = ["self_attn.attn_sub_norm", "mlp.ffn_sub_norm"];
+/// Those of the 700M to 3B models.
+const FIRST_SUB_NORMS: [&str; 2] = ["self_attn.inner_attn_ln", "mlp.ffn_layernorm"];
+
 /// The layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -37,6 +41,8 @@ pub(super) enum Ternary {
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub family: Family,
+    /// BitNet's norms before the output projection and before down, as the file names them.
+    pub sub_norms: [&'static str; 2],
     pub dim: usize,
     pub layers: usize,
     pub heads: usize,
@@ -149,6 +155,7 @@ impl Config {
         }
         let fields = Fields { object: &object, path: "" };
         let (family, kind) = family(&fields)?;
+        let sub_norms = if family == Family::BitNet && kind == "llama" { FIRST_SUB_NORMS } else { SUB_NORMS };
         let (dim, heads) = (fields.need_size("hidden_size")?, fields.need_size("num_attention_heads")?);
         let head_dim = match fields.size("head_dim")? {
             Some(size) => size,
@@ -174,6 +181,7 @@ impl Config {
         }
         Ok(Self {
             family,
+            sub_norms,
             dim,
             layers: fields.need_size("num_hidden_layers")?,
             heads,
@@ -195,10 +203,20 @@ impl Config {
     }
 }
 
-/// The family, and `model_type` as the file has it.
+/// The family, and `model_type` as the file has it: the first BitNet b1.58 models (700M to 3B) call themselves `llama` and give the bits of
+/// weights and activations.
 fn family<'a>(fields: &Fields<'a>) -> Result<(Family, &'a str), ModelError> {
     let kind = fields.text("model_type")?.ok_or_else(|| fields.missing("model_type"))?;
     match kind {
+        "llama" if fields.get("weight_bits").is_some() => {
+            for (name, bits) in [("weight_bits", 1), ("input_bits", 8)] {
+                let found = fields.get(name).ok_or_else(|| fields.missing(name))?;
+                if found.as_u64() != Some(bits) {
+                    return Err(fields.wrong(name, &format!("{bits}, as BitNet b1.58 has it"), found));
+                }
+            }
+            Ok((Family::BitNet, kind))
+        }
         "llama" | "mistral" => Ok((Family::Llama, kind)),
         "mixtral" => Ok((Family::Mixtral, kind)),
         "bitnet" => Ok((Family::BitNet, kind)),

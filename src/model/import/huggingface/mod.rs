@@ -95,7 +95,9 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn layer(&mut self, layer: usize) -> Result<(), ModelError> {
-        let &Config { family, dim, heads, kv_heads, head_dim, ffn, attention_bias, mlp_bias, .. } = self.config;
+        let &Config {
+            family, dim, heads, kv_heads, head_dim, ffn, attention_bias, mlp_bias, sub_norms: [attn_sub_norm, ffn_sub_norm], ..
+        } = self.config;
         let (query, kv) = (heads * head_dim, kv_heads * head_dim);
         let (theirs, ours) = (format!("model.layers.{layer}"), format!("blk.{layer}"));
         self.norm(&format!("{theirs}.input_layernorm.weight"), format!("{ours}.attn_norm.weight"), dim)?;
@@ -112,8 +114,8 @@ impl<'a> Reader<'_, 'a> {
             self.linear(&format!("{theirs}.self_attn.{part}"), &format!("{ours}.{name}"), [rows, cols], heads, attention_bias)?;
         }
         if family == Family::BitNet {
-            self.norm(&format!("{theirs}.self_attn.attn_sub_norm.weight"), format!("{ours}.attn_sub_norm.weight"), query)?;
-            self.norm(&format!("{theirs}.mlp.ffn_sub_norm.weight"), format!("{ours}.ffn_sub_norm.weight"), ffn)?;
+            self.norm(&format!("{theirs}.{attn_sub_norm}.weight"), format!("{ours}.attn_sub_norm.weight"), query)?;
+            self.norm(&format!("{theirs}.{ffn_sub_norm}.weight"), format!("{ours}.ffn_sub_norm.weight"), ffn)?;
         }
         if family == Family::Mixtral {
             return self.experts(&format!("{theirs}.block_sparse_moe"), &ours);
