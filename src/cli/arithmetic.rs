@@ -4,6 +4,7 @@
 use anyhow::bail;
 use clap::ValueEnum;
 
+use super::output;
 use crate::compile::compile_model;
 use crate::model::config::{ARCHITECTURE, ARCHITECTURE_SILU};
 use crate::model::gguf::Gguf;
@@ -80,15 +81,19 @@ pub fn load<'a>(
         bail!("{name}: expected --arithmetic integer beside it, found another arithmetic; add that, or leave {name} out");
     }
     let architecture = file.get_str("general.architecture")?.unwrap_or_default();
-    let fits = match architecture {
-        ARCHITECTURE => &[ArithmeticArg::Float, ArithmeticArg::Integer][..],
-        ARCHITECTURE_SILU => ArithmeticArg::value_variants(),
+    if asked == Some(ArithmeticArg::Integer) && [ARCHITECTURE, ARCHITECTURE_SILU].contains(&architecture) {
+        let rom = integer.rom()?;
+        let model = compile_model(&Model::from_gguf(file)?, tokenizer, integer.kv_bits())?;
+        return Ok((AnyModel::Integer { model: Box::new(model), rom }, Arithmetic::Ggml));
+    }
+    // An architecture that does not run at all is what the user must hear of first.
+    let model = AnyModel::from_gguf(file)?;
+    let fits = match (architecture, &model) {
+        (ARCHITECTURE, AnyModel::Ternary(_)) => &[ArithmeticArg::Float, ArithmeticArg::Integer][..],
+        (ARCHITECTURE_SILU, _) => ArithmeticArg::value_variants(),
         _ => &[ArithmeticArg::Ggml, ArithmeticArg::Wide, ArithmeticArg::Float],
     };
-    let Some(asked) = asked else { return Ok((AnyModel::from_gguf(file)?, Arithmetic::Ggml)) };
-    if !fits.contains(&asked) {
-        // An architecture that does not run at all is what the user must hear of first.
-        AnyModel::from_gguf(file)?;
+    if let Some(asked) = asked.filter(|asked| !fits.contains(asked)) {
         let name = |arg: &ArithmeticArg| arg.to_possible_value().map_or(String::new(), |value| format!("'{}'", value.get_name()));
         let expected = fits.iter().map(name).collect::<Vec<_>>().join(" or ");
         bail!(
@@ -96,14 +101,14 @@ pub fn load<'a>(
             name(&asked)
         );
     }
+    if architecture == ARCHITECTURE && matches!(model, AnyModel::Llama(_)) {
+        output::note(format_args!(
+            "note: not all weights of the layers are ternary: they run as they are stored, and no accelerator takes this model"
+        ));
+    }
     Ok(match asked {
-        ArithmeticArg::Ggml => (AnyModel::from_gguf(file)?, Arithmetic::Ggml),
-        ArithmeticArg::Wide => (AnyModel::from_gguf(file)?, Arithmetic::Wide),
-        ArithmeticArg::Float => (AnyModel::from_gguf(file)?, Arithmetic::Float),
-        ArithmeticArg::Integer => {
-            let rom = integer.rom()?;
-            let model = compile_model(&Model::from_gguf(file)?, tokenizer, integer.kv_bits())?;
-            (AnyModel::Integer { model: Box::new(model), rom }, Arithmetic::Ggml)
-        }
+        Some(ArithmeticArg::Wide) => (model, Arithmetic::Wide),
+        Some(ArithmeticArg::Float) => (model, Arithmetic::Float),
+        _ => (model, Arithmetic::Ggml),
     })
 }

@@ -116,12 +116,12 @@ fn warn_of_lost_trits(conversion: &Conversion<'_, '_>, architecture: Option<&str
     let Some(kind) = conversion.steps().iter().find(|step| step.tensor.name.starts_with("blk.") && !step.kind.keeps_ternary()) else {
         return;
     };
-    let takers = match architecture {
-        Some(ARCHITECTURE) => "only `inspect` and `convert` take the new file",
-        Some(ARCHITECTURE_SILU) => "`run` takes the new file in llama.cpp's arithmetic, no accelerator does",
-        _ => return,
-    };
-    output::note(format_args!("warning: {} holds no exact trits: {takers}", kind.kind.name()));
+    if architecture.is_some_and(|name| [ARCHITECTURE, ARCHITECTURE_SILU].contains(&name)) {
+        let kind = kind.kind.name();
+        output::note(format_args!(
+            "warning: {kind} holds no exact trits: `run` takes the new file in llama.cpp's arithmetic, no accelerator does"
+        ));
+    }
 }
 
 fn report(args: &Args, conversion: &Conversion<'_, '_>, bytes_before: u64) -> anyhow::Result<()> {

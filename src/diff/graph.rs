@@ -162,6 +162,7 @@ impl<'m> Evaluator<'m> {
                 recipe.epsilon = s.rms_epsilon.into();
                 recipe.theta = s.rope.base.into();
                 recipe.pairs = s.rope.pairs;
+                recipe.activation = s.activation;
                 recipe.attention_scale = s.attention_scale().into();
                 Self { graph, shape, recipe, rope: Some((&s.rope, model.rope_divisors.as_deref())) }
             }

@@ -139,7 +139,8 @@ fn contradiction(item: &str, expected: impl Into<String>, found: impl Into<Strin
     ModelError::refused(Refusal::Contradiction, item, expected, found, REMEDY)
 }
 
-fn activation(keys: &Keys<'_, '_>) -> Result<Activation, ModelError> {
+/// The activation of a BitNet: its architecture's own, or what our key says.
+pub(super) fn activation(keys: &Keys<'_, '_>) -> Result<Activation, ModelError> {
     match keys.file.get_str(ACTIVATION_KEY)? {
         None if keys.architecture == ARCHITECTURE_SILU => Ok(Activation::Silu),
         None | Some("relu2") => Ok(Activation::Relu2),

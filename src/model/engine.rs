@@ -1,6 +1,6 @@
 //! A model that runs in software, whatever its architecture. In: ids, one pass after the other. Out: logits in f64.
 //! `llama` and `bitnet` files run in llama.cpp's arithmetic (or wider), `bitnet-b1.58` files in the f64 judge, whose ternary
-//! sums are exact; what the compiler made of a ternary model runs in the contract's integers.
+//! sums are exact, or where their weights are not ternary as the others do; what the compiler made of a ternary model runs in the contract's integers.
 
 use tritforge_spec::reference::{self as int, IntModel, Reference, Saturations};
 
@@ -16,7 +16,7 @@ use super::weights::Model;
 /// The weights of a model of any supported architecture.
 #[derive(Debug)]
 pub enum AnyModel<'a> {
-    /// Llama, a mixture of experts, or llama.cpp's `bitnet`.
+    /// Llama, a mixture of experts, or llama.cpp's `bitnet`; `bitnet-b1.58` whose weights are not ternary.
     Llama(LlamaModel<'a>),
     /// BitNet b1.58 as in 2B4T.
     Ternary(Model),
@@ -33,10 +33,16 @@ impl<'a> AnyModel<'a> {
     /// Reads the model of a parsed file.
     ///
     /// # Errors
-    /// [`ModelError`]: another architecture (the nearest supported one is named), or as the architecture's reader says.
+    /// [`ModelError`]: another architecture (the nearest supported one is named), or as the architecture's reader says;
+    /// [`Refusal::NotTernary`] where a weight that is stored as trits is damaged.
     pub fn from_gguf(file: &Gguf<'a>) -> Result<Self, ModelError> {
         match Self::architecture(file)? {
-            ARCHITECTURE => Ok(Self::Ternary(Model::from_gguf(file)?)),
+            ARCHITECTURE => match Model::from_gguf(file) {
+                Err(why) if why.refusal() == Some(Refusal::NotTernary) && !holds_trits(file) => {
+                    Ok(Self::Llama(LlamaModel::from_gguf(file)?))
+                }
+                model => Ok(Self::Ternary(model?)),
+            },
             _ => Ok(Self::Llama(LlamaModel::from_gguf(file)?)),
         }
     }
@@ -66,6 +72,11 @@ impl<'a> AnyModel<'a> {
             Self::Integer { model, .. } => model.vocab,
         }
     }
+}
+
+/// Whether a weight of a layer is stored as trits.
+fn holds_trits(file: &Gguf<'_>) -> bool {
+    file.tensors().iter().any(|tensor| tensor.kind.is_ternary())
 }
 
 /// A sequence that grows: a model, its arithmetic, and the keys and values so far.

@@ -18,7 +18,7 @@ use crate::model::gguf::Gguf;
 use crate::model::judge::{Judge, Options, Place, Real, Stage};
 use crate::model::llama::Wanted;
 use crate::model::quant::Arithmetic;
-use crate::model::{Llama, LlamaModel, Model, tokens};
+use crate::model::{AnyModel, Llama, LlamaModel, Model, tokens};
 use crate::report::accuracy::hybrid::to_fixed;
 
 /// A path through our own code.
@@ -64,16 +64,6 @@ impl Runner {
     pub fn of(name: &str) -> Option<Self> {
         Self::from_str(name, false).ok()
     }
-
-    /// Whether it runs on the graph of BitNet b1.58 where a file has both.
-    fn wants_ternary(self, architecture: &str) -> bool {
-        let both = architecture == ARCHITECTURE_SILU;
-        match self {
-            Self::Judge | Self::F32 | Self::Integer | Self::Sim | Self::Rtl => true,
-            Self::Ggml | Self::Wide => false,
-            Self::Float | Self::F64 => !both && architecture == ARCHITECTURE,
-        }
-    }
 }
 
 impl<'a> Loaded<'a> {
@@ -83,19 +73,35 @@ impl<'a> Loaded<'a> {
         Ok(Self { path: path.to_owned(), file, parts, architecture, ternary: None, llama: None })
     }
 
+    /// Whether `runner` runs on the graph of BitNet b1.58, where a file has both.
+    fn wants_ternary(&self, runner: Runner) -> bool {
+        match runner {
+            Runner::Judge | Runner::F32 | Runner::Integer | Runner::Sim | Runner::Rtl => true,
+            Runner::Ggml | Runner::Wide => false,
+            Runner::Float | Runner::F64 => self.architecture == ARCHITECTURE && self.llama.is_none(),
+        }
+    }
+
     /// Reads what `runner` runs on.
     ///
     /// # Errors
     /// The path does not run on the architecture, or as the reader says.
     pub fn load(&mut self, runner: Runner) -> anyhow::Result<()> {
-        let ternary = runner.wants_ternary(&self.architecture);
+        if self.architecture == ARCHITECTURE && self.ternary.is_none() && self.llama.is_none() {
+            match AnyModel::from_gguf(self.file)? {
+                AnyModel::Llama(model) => self.llama = Some(model),
+                AnyModel::Ternary(model) => self.ternary = Some(model),
+                AnyModel::Integer { .. } => {}
+            }
+        }
+        let ternary = self.wants_ternary(runner);
         let (name, architecture) = (runner.name(), &self.architecture);
         if ternary && ![ARCHITECTURE, ARCHITECTURE_SILU].contains(&architecture.as_str()) {
             bail!(
                 "path '{name}': expected a ternary model ({ARCHITECTURE}, {ARCHITECTURE_SILU}), found '{architecture}'; use float, f64, ggml or wide"
             );
         }
-        if !ternary && architecture == ARCHITECTURE {
+        if !ternary && architecture == ARCHITECTURE && self.llama.is_none() {
             bail!("path '{name}': expected llama or bitnet, found '{architecture}'; use float, f32, integer or sim");
         }
         if ternary && self.ternary.is_none() {
@@ -119,7 +125,7 @@ impl<'a> Loaded<'a> {
     /// # Errors
     /// [`Loaded::load`] was not called (a mistake of the caller).
     pub fn graph(&self, runner: Runner) -> anyhow::Result<Graph<'_>> {
-        Ok(if runner.wants_ternary(&self.architecture) { Graph::Ternary(self.ternary()?) } else { Graph::Llama(self.llama()?) })
+        Ok(if self.wants_ternary(runner) { Graph::Ternary(self.ternary()?) } else { Graph::Llama(self.llama()?) })
     }
 
     fn about(&self, arithmetic: &str) -> About {
@@ -150,7 +156,7 @@ impl<'a> Loaded<'a> {
     /// # Errors
     /// Tokens that the model does not take, no configuration, or what the execution reports.
     pub fn record(&self, runner: Runner, tokens: &[u32], config: Option<&Path>) -> anyhow::Result<Trace> {
-        let ternary = runner.wants_ternary(&self.architecture);
+        let ternary = self.wants_ternary(runner);
         match runner {
             Runner::Float | Runner::Judge if ternary => self.judge::<f64>(tokens, Number::F64, "f64"),
             Runner::F32 => self.judge::<f32>(tokens, Number::F32, "f32"),

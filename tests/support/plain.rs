@@ -97,10 +97,10 @@ impl Plain {
 
     pub fn llama(model: &LlamaModel<'_>) -> Self {
         let layer = |l: &tritforge::model::llama::LlamaLayer<'_>| {
-            let FeedForward::Dense { gate, up, down, .. } = &l.ffn else { panic!("a mixture") };
+            let FeedForward::Dense { gate, up, down, sub_norm } = &l.ffn else { panic!("a mixture") };
             let all: [&Linear<'_>; 7] = [&l.q, &l.k, &l.v, &l.o, gate, up, down];
             Layer {
-                norms: [Some(wide(&l.attn_norm)), None, Some(wide(&l.ffn_norm)), None],
+                norms: [Some(&l.attn_norm), l.attn_sub_norm.as_ref(), Some(&l.ffn_norm), sub_norm.as_ref()].map(|g| g.map(|g| wide(g))),
                 weights: all.map(|l| stored(&l.weight)),
                 biases: all.map(|l| l.bias.as_deref().map_or(Vec::new(), wide)),
             }
@@ -118,7 +118,7 @@ impl Plain {
             epsilon: s.rms_epsilon.into(),
             interleaved: s.rope.pairs == Pairs::Interleaved,
             rounded: false,
-            relu2: false,
+            relu2: s.activation == Activation::Relu2,
         }
     }
 

@@ -17,8 +17,9 @@ mod weights;
 
 use rayon::prelude::*;
 
+use super::config::Activation;
 use super::error::ModelError;
-use super::judge::stages::softmax;
+use super::judge::stages::{activate, softmax};
 use super::judge::{Observer, Place, Rows, Stage, Values};
 use super::quant::{Arithmetic, multiply};
 use attention::View;
@@ -214,7 +215,10 @@ impl<'m, 'a> Llama<'m, 'a> {
                 show(observer, at(Stage::FfnGate), &[x.tokens, gate.width], &gate);
                 let up = self.linear(up, &input);
                 show(observer, at(Stage::FfnUp), &[x.tokens, up.width], &up);
-                let mut act = gate.map(gate.width, |token, row| silu::gated(row, up.row(token)));
+                let mut act = match self.model.shape.activation {
+                    Activation::Silu => gate.map(gate.width, |token, row| silu::gated(row, up.row(token))),
+                    activation => gate.zip(&up, |gate, up| activate(activation, gate, up)),
+                };
                 show(observer, at(Stage::FfnAct), &[x.tokens, act.width], &act);
                 if let Some(gain) = sub_norm {
                     act = self.norm(&act, gain);

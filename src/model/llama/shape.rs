@@ -2,6 +2,7 @@
 //! bounds, heads divide, at most as many experts are used as there are.
 
 use super::rope::Rope;
+use crate::model::config::{ARCHITECTURE, ARCHITECTURE_SILU, Activation, activation};
 use crate::model::error::{ModelError, Refusal};
 use crate::model::gguf::Gguf;
 use crate::model::metadata::{self, Keys, REMEDY};
@@ -11,13 +12,14 @@ use crate::model::metadata::{self, Keys, REMEDY};
 pub enum Architecture {
     /// Llama, Mistral, Mixtral and their like.
     Llama,
-    /// llama.cpp's own graph of BitNet b1.58: Llama's with two more norms; its activations are quantised as any other's.
+    /// llama.cpp's own graph of BitNet b1.58: Llama's with two more norms; its activations are quantised as any other's. So `bitnet`; and
+    /// `bitnet-b1.58`, with relu², where its weights are not ternary.
     Bitnet,
 }
 
 impl Architecture {
     /// The names that `general.architecture` may have.
-    pub const NAMES: [&str; 2] = ["llama", "bitnet"];
+    pub const NAMES: [&str; 3] = ["llama", ARCHITECTURE_SILU, ARCHITECTURE];
 }
 
 /// Sizes and constants of one model.
@@ -41,6 +43,8 @@ pub struct LlamaShape {
     pub vocab: usize,
     /// Most positions of a sequence.
     pub context: usize,
+    /// What stands between gate and up.
+    pub activation: Activation,
     /// Added to the mean square in every RMS norm.
     pub rms_epsilon: f32,
     /// Rotary position embedding.
@@ -98,6 +102,7 @@ impl LlamaShape {
             ffn: keys.need_size("feed_forward_length")?,
             vocab: keys.vocab()?,
             context,
+            activation: if architecture == "llama" { Activation::Silu } else { activation(&keys)? },
             rms_epsilon: keys.need_constant("attention.layer_norm_rms_epsilon")?,
             rope: Rope::from_gguf(&keys, head_dim, context)?,
             experts,
