@@ -53,7 +53,8 @@ impl Scripts<'_> {
              sim: sim-$(SIM)\n\n\
              $(ROMS): %: rom/%\n\tcp $< $@\n\n\
              sim-iverilog: $(ROMS)\n\tiverilog -g2012 -o build.vvp -s {STEM_TB} $(SOURCES) tb/{STEM_TB}.sv\n\tvvp -n build.vvp | tee sim.log\n\tgrep -q '^PASS' sim.log\n\n\
-             sim-verilator: $(ROMS)\n\tverilator --binary --timing -Wno-fatal -Wno-lint -Wno-style --top-module {STEM_TB} -Mdir obj_dir -o sim $(SOURCES) tb/{STEM_TB}.sv > build.log\n\t./obj_dir/sim | tee sim.log\n\tgrep -q '^PASS' sim.log\n\n\
+             # Its code needs coroutines, which not every Verilator tells the C++ compiler.\n\
+             sim-verilator: $(ROMS)\n\tverilator --binary --timing -CFLAGS -std=c++20 -Wno-fatal -Wno-lint -Wno-style --top-module {STEM_TB} -Mdir obj_dir -o sim $(SOURCES) tb/{STEM_TB}.sv > build.log\n\t./obj_dir/sim | tee sim.log\n\tgrep -q '^PASS' sim.log\n\n\
              lint:\n\tverilator --lint-only -Wall --top-module {STEM} $(SOURCES)\n\n\
              check: $(ROMS)\n\tyosys -q -p 'read_verilog -sv -defer $(SOURCES); hierarchy -check -top {STEM}; proc; check -assert; select -assert-none t:$$dlatch'\n\n\
              synth: $(ROMS)\n\tyosys -q synth/yosys.ys\n\n\
@@ -83,7 +84,7 @@ impl Scripts<'_> {
         }
         let _ = writeln!(
             t,
-            "targets:\n  default: &default\n    filesets: [rtl, rom]\n    toplevel: {STEM}\n  sim:\n    <<: *default\n    filesets: [rtl, rom, tb, vectors]\n    toplevel: tritforge_tb\n    default_tool: icarus\n    tools:\n      icarus:\n        iverilog_options: [-g2012]\n      verilator:\n        mode: binary\n        verilator_options: [--timing, -Wno-fatal, -Wno-lint, -Wno-style]\n  lint:\n    <<: *default\n    default_tool: verilator\n    tools:\n      verilator:\n        mode: lint-only\n        verilator_options: [-Wall]"
+            "targets:\n  default: &default\n    filesets: [rtl, rom]\n    toplevel: {STEM}\n  sim:\n    <<: *default\n    filesets: [rtl, rom, tb, vectors]\n    toplevel: tritforge_tb\n    default_tool: icarus\n    tools:\n      icarus:\n        iverilog_options: [-g2012]\n      verilator:\n        mode: binary\n        verilator_options: [--timing, -CFLAGS, -std=c++20, -Wno-fatal, -Wno-lint, -Wno-style]\n  lint:\n    <<: *default\n    default_tool: verilator\n    tools:\n      verilator:\n        mode: lint-only\n        verilator_options: [-Wall]"
         );
         t
     }
