@@ -262,6 +262,8 @@ fn wrong_input_gives_one_message_and_exit_code_2() {
     std::fs::write(&unknown, format!("{small}turbo = true\n")).unwrap();
     let short = folder.file("short.toml");
     std::fs::write(&short, small.replace("context = 2048", "context = 16")).unwrap();
+    let slow = folder.file("slow.toml");
+    std::fs::write(&slow, small.replace("burst = 16", "burst = 1").replace("outstanding = 4", "outstanding = 1")).unwrap();
     let s = "configs/small.toml";
     let many = vec!["5"; 257].join(",");
     let wave = folder.file("w.vcd");
@@ -275,6 +277,8 @@ fn wrong_input_gives_one_message_and_exit_code_2() {
         (s, &["--tokens", "1", "--memory", "fast"]),
         (s, &["--tokens", "1", "--memory", "0"]),
         (s, &["--tokens", "1", "--memory", "40,3/2"]),
+        // 3,300 beats of weights one after another, a million cycles each.
+        (&slow, &["--tokens", "1", "--memory", "1000000", "--timing-only"]),
         (s, &["--tokens", "1", "--wave", &wave, "--wave-cycles", "9..3"]),
         (s, &["--tokens", "1", "--layers", "0..1", "--wave", &wave, "--wave-cycles", "900000..900001"]),
         (&lanes, &["--tokens", "1"]),

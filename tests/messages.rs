@@ -85,6 +85,8 @@ fn configurations_out_of_range_or_contradicting_the_model() {
     };
     let embedded = support::embedded("stories3m.tq1_0.gguf");
     for (from, to) in [
+        ("\"small\"", "\"\""),
+        ("\"small\"", "\"two\\nlines\""),
         ("lanes = 80", "lanes = 81"),
         ("lanes = 80", "lanes = \"many\""),
         ("lanes = 80\n", ""),

@@ -41,7 +41,10 @@ fn the_ternary_array_takes_no_multiplier_and_the_json_has_its_keys() {
     assert_eq!(tmac["dsp"], 0);
     assert!(tmac["lut"].as_u64() > Some(80) && tmac["ff"].as_u64() > Some(80), "{tmac}");
     let table = String::from_utf8_lossy(&done.stderr);
-    assert!(table.contains("estimated area of small on ecp5") && table.contains("total"), "{table}");
+    assert!(
+        table.contains("estimated area of small (hw ") && table.contains("on ecp5, a block at a time") && table.contains("total"),
+        "{table}"
+    );
 }
 
 #[test]

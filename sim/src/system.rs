@@ -6,7 +6,8 @@ use crate::{
     host::{self, Bench, Fault, Machine, Op, Outcome},
     memory::Memory,
     skip::{
-        engine::{Effort, Engine},
+        engine::{Effort, Engine, NoTime},
+        flow::LONGEST_PASS,
         values::{Executor, ValueError},
     },
     stats::{PassStats, Recorder, Watch},
@@ -27,6 +28,10 @@ pub enum RunError {
         "no word moved for {QUIET} cycles (cycle {cycle}); waiting: {waiting}; this is a fault of the hardware model, please report it with the command"
     )]
     Stuck { cycle: u64, waiting: String },
+    #[error(
+        "a pass takes {cycles} cycles: expected at most {LONGEST_PASS}; give a faster memory, or longer bursts and more of them in flight"
+    )]
+    TooLong { cycles: u64 },
     #[error("the hardware reported error {code} (port {port}, address {addr:#x}): {meaning}")]
     Hardware { code: u8, port: u8, addr: u64, meaning: &'static str },
     #[error(transparent)]
@@ -217,7 +222,10 @@ impl System {
         recorder.idle(start, host::DOORBELL_TO_GO);
         self.engine.rest(go - self.cycle);
         let cycles = self.engine.run(self.layout.descriptors, descriptor, &mut |at, piece| recorder.piece(go + at, piece));
-        let cycles = cycles.map_err(|_| RunError::Stuck { cycle: self.cycle, waiting: "see step mode".into() })?;
+        let cycles = cycles.map_err(|why| match why {
+            NoTime::Stuck => RunError::Stuck { cycle: self.cycle, waiting: "see step mode".into() },
+            NoTime::TooLong(cycles) => RunError::TooLong { cycles },
+        })?;
         let idle = go + cycles;
         recorder.idle(idle, host::IDLE_TO_MARK);
         let end = idle + host::IDLE_TO_MARK;

@@ -26,7 +26,7 @@ impl Packing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccelConfig {
-    /// Name printed in every report.
+    /// Name printed in every report: 1 to 100 letters, digits, spaces and any of `-_.,=:+()`.
     pub name: String,
     /// Ternary MAC lanes along K (one array word).
     pub lanes: usize,
@@ -106,6 +106,10 @@ impl AccelConfig {
     /// # Errors
     /// The first key that does not hold, with its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        // Names stand in TOML, Verilog, Tcl, YAML, Markdown and HTML.
+        let plain = |c: char| c.is_ascii_alphanumeric() || " -_.,=:+()".contains(c);
+        let name_ok = (1..=100).contains(&self.name.len()) && self.name.chars().all(plain);
+        check(name_ok, "name", "1 to 100 letters, digits, spaces and any of -_.,=:+()", format!("{:?}", self.name))?;
         check((1..=32).contains(&self.ports), "ports", "1 to 32", self.ports)?;
         check([32, 64, 128, 256, 512].contains(&self.port_bits), "port_bits", "32, 64, 128, 256 or 512", self.port_bits)?;
         let w = self.word_bits();

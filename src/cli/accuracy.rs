@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 
 use super::arithmetic::IntegerArgs;
 use super::progress::Progress;
 use super::{Outcome, output};
 use crate::compile::compile_model;
 use crate::model::{Model, ModelFile, Tokenizer, text};
-use crate::report::accuracy::{self, bars, table};
+use crate::report::accuracy::{self, Accuracy, bars, table};
 use crate::report::sweep::{self, Sweep, synthetic, synthetic_grid, text_grid};
 
 /// Measure what integers cost: the integer pipeline against the float judge in f64, on text.
@@ -36,13 +37,21 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     docs: Option<usize>,
     /// Instead measure every size of the softmax ROM, on the text with KV at 4, 6, 8 bits and on synthetic scores; tables and plot go to --out.
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", conflicts_with_all = ["kv_bits", "rom_entries", "rom_bits"])]
     sweep_rom: bool,
     /// Folder for the files of --sweep-rom; made if it is not there.
     #[arg(long, value_name = "DIR", requires = "sweep_rom")]
     out: Option<PathBuf>,
     #[command(flatten)]
     json: output::JsonArgs,
+}
+
+/// What `--json` gets.
+#[derive(Serialize)]
+struct Report {
+    command: String,
+    #[serde(flatten)]
+    result: Accuracy,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
@@ -72,11 +81,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let result = result?;
     let missed = bars::missed(&result);
     let mut out = args.json.text();
-    write!(out, "{}", table::text(&result)).context("cannot write to standard output")?;
+    let report = Report { command: output::command(), result };
+    let (kind, table) = (report.result.kind, table::text(&report.result));
+    write!(out, "{kind}: {}\n{table}", report.command).context("cannot write to standard output")?;
     for bar in &missed {
         writeln!(out, "MISSED {bar}").context("cannot write to standard output")?;
     }
-    args.json.write(&result)?;
+    args.json.write(&report)?;
     Ok(if missed.is_empty() { Outcome::Held } else { Outcome::Failed })
 }
 

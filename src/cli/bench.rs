@@ -35,6 +35,8 @@ enum What {
     /// The cycle model against Verilator (-O3, native, no trace): one layer, prefill of 32 tokens and 8 decoded, batch 1, memory of 40
     /// cycles latency, one thread; medians of interleaved runs. Every result must be the integer reference's, the cycles of every
     /// pass must be the same in the RTL, in step mode and in skip mode. Bars: skip mode 50 times Verilator, timing only 500 times.
+    ///
+    /// Example: tritforge bench sim --lanes 80 --repeats 5 --json bench.json
     Sim(SimArgs),
 }
 
@@ -47,8 +49,8 @@ struct SimArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = [80, 320])]
     lanes: Vec<usize>,
     /// Interleaved runs of each.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    repeats: usize,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    repeats: u32,
     #[command(flatten)]
     json: JsonArgs,
 }
@@ -56,6 +58,7 @@ struct SimArgs {
 #[derive(Debug, Serialize)]
 struct Run {
     lanes: usize,
+    hw_hash: String,
     verilator: String,
     /// Cycles of one run, equal in all.
     cycles: u64,
@@ -78,6 +81,7 @@ struct Run {
 #[derive(Debug, Serialize)]
 struct Report {
     kind: &'static str,
+    command: String,
     runs: Vec<Run>,
 }
 
@@ -191,7 +195,7 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
     let design = machine::design(&params)?;
     let all: Vec<&Job> = work.jobs.iter().collect();
     let (mut hz, mut cycles) = ([const { Vec::new() }; 5], 0);
-    for repeat in 0..args.repeats.max(1) {
+    for repeat in 0..args.repeats {
         let mut rtl = Solo::<Top>::new(&design, Flavor::Fast)?.context("Verilator: expected on PATH or in .tools/; run `make tools`")?;
         let rtl = timed(&mut rtl, hw, &image, &jobs)?;
         let step = timed(&mut Top::new(&params, PowerUp::Zero), hw, &image, &jobs)?;
@@ -218,6 +222,7 @@ fn measure(args: &SimArgs, lanes: usize) -> anyhow::Result<Run> {
     let [verilator_hz, step_hz, model_hz, timing_hz, layers_timing_hz] = hz.map(median);
     Ok(Run {
         lanes,
+        hw_hash: format!("{:016x}", image.hw_hash),
         verilator: verilator().map_or_else(String::new, |v| v.version.clone()),
         cycles,
         verilator_hz,
@@ -237,17 +242,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
     let What::Sim(args) = args.what;
     let runs = args.lanes.iter().map(|&l| measure(&args, l)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut out = args.json.text();
+    let report = Report { kind: "measured", command: output::command(), runs };
+    let runs = &report.runs;
     let version = runs.first().map_or("", |r| r.verilator.as_str());
-    writeln!(out, "measured: medians of {} interleaved runs, one thread; {version}, -O3 -march=native, no trace", args.repeats.max(1))?;
+    writeln!(out, "{}: {}", report.kind, report.command)?;
+    writeln!(out, "medians of {} interleaved runs, one thread; {version}, -O3 -march=native, no trace", args.repeats)?;
     writeln!(out, "lanes    cycles  Verilator Hz    step Hz   ratio     skip Hz   ratio   timing Hz   ratio")?;
-    for r in &runs {
+    for r in runs {
         writeln!(
             out,
             "{:>5} {:>9}  {:>12.0} {:>10.0}  {:>6.2}  {:>10.0}  {:>6.1}  {:>10.0}  {:>6.1}",
             r.lanes, r.cycles, r.verilator_hz, r.step_hz, r.step_ratio, r.model_hz, r.ratio, r.timing_hz, r.timing_ratio
         )?;
     }
-    for r in &runs {
+    for r in runs {
         let (l, hz, ratio) = (r.layers, r.layers_timing_hz, r.layers_timing_ratio);
         writeln!(out, "{:>5} lanes, all {l} layers of the model, timing only: {hz:.0} Hz, {ratio:.1} times Verilator", r.lanes)?;
     }
@@ -256,7 +264,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Exit> {
         let verdict = if worst >= bar { "reached" } else { "not reached" };
         writeln!(out, "skip mode {what}: at least {worst:.1} times Verilator; the bar of {bar:.0} is {verdict}")?;
     }
-    args.json.write(&Report { kind: "measured", runs })?;
+    args.json.write(&report)?;
     Ok(Exit::Held)
 }
 
@@ -268,6 +276,7 @@ mod tests {
     fn json_has_the_keys_that_scripts_rely_on() {
         let run = Run {
             lanes: 80,
+            hw_hash: String::new(),
             verilator: "Verilator".into(),
             cycles: 1,
             verilator_hz: 1.0,
@@ -281,7 +290,7 @@ mod tests {
             layers_timing_hz: 1.0,
             layers_timing_ratio: 1.0,
         };
-        let json = serde_json::to_value(Report { kind: "measured", runs: vec![run] }).unwrap();
+        let json = serde_json::to_value(Report { kind: "measured", command: String::new(), runs: vec![run] }).unwrap();
         let keys = |v: &serde_json::Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         insta::assert_debug_snapshot!([keys(&json), keys(&json["runs"][0])]);
     }

@@ -12,6 +12,8 @@ use tritforge_testbench::builds;
 /// Verilator builds).
 ///
 /// With --check nothing is written: exit code 1 where a file differs from what would be written.
+///
+/// Example: tritforge gen --check
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Compare only.

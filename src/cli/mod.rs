@@ -100,7 +100,9 @@ commands! {
 
 /// A run that the hardware did not finish as it must counts as a failed check.
 fn check_failed(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<CheckFailed>() || cause.is::<RunError>())
+    error
+        .chain()
+        .any(|cause| cause.is::<CheckFailed>() || cause.downcast_ref().is_some_and(|e: &RunError| !matches!(e, RunError::TooLong { .. })))
 }
 
 fn broken_pipe(error: &anyhow::Error) -> bool {

@@ -13,6 +13,15 @@ use super::partial::Partial;
 use crate::inputs;
 use crate::model::error::{printable, shown_path};
 
+/// The command as it was given, for reports; what a shell would take apart is quoted.
+pub fn command() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+".contains(c);
+    let words = std::env::args()
+        .skip(1)
+        .map(|word| if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) });
+    std::iter::once("tritforge".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
 /// Writes `bytes` to `path`: into a neighbour first, renamed when complete, so a full disk leaves no partial file.
 ///
 /// # Errors

@@ -71,7 +71,7 @@ pub struct Args {
 /// `--mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ModeArg {
-    /// Jump over what repeats.
+    /// Times word by word, values pass by pass.
     Skip,
     /// Every block in every cycle.
     Step,
@@ -99,9 +99,9 @@ pub fn memory_config(hw: &Hw, spec: &str) -> anyhow::Result<MemConfig> {
             }
         };
         let outstanding = parts.get(2).map_or(Ok(64), |n| n.parse()).ok().with_context(refused)?;
-        if latency > MAX_LATENCY || cycles > MAX_CYCLES_A_BEAT {
+        if !(1..=MAX_LATENCY).contains(&latency) || cycles > MAX_CYCLES_A_BEAT {
             bail!(
-                "--memory: expected a latency up to {MAX_LATENCY} cycles and a rate of at most {MAX_CYCLES_A_BEAT} cycles, found '{spec}'"
+                "--memory: expected a latency of 1 to {MAX_LATENCY} cycles and a rate in at most {MAX_CYCLES_A_BEAT} cycles, found '{spec}'"
             );
         }
         config.timing = Timing::Fixed { latency, beats, cycles, outstanding };

@@ -7,7 +7,7 @@ use anyhow::bail;
 use tritforge_sim::clocked::PowerUp;
 use tritforge_sim::memory::{MemConfig, Memory};
 use tritforge_sim::stats::PassStats;
-use tritforge_sim::system::{Mode, Pass, System};
+use tritforge_sim::system::{Mode, Pass, RunError, System};
 use tritforge_sim::top::Top;
 use tritforge_spec::hw::Hw;
 use tritforge_spec::image::Image;
@@ -51,7 +51,7 @@ pub struct Run<'a> {
 /// Runs a workload's passes of the chosen layers on the cycle model; `see` looks at every cycle.
 ///
 /// # Errors
-/// The image does not fit, or `see` failed. A pass that the hardware does not finish, or reports an error of, is a mismatch in every
+/// The image does not fit, a pass is too long, or `see` failed. A pass that the hardware does not finish, or reports an error of, is a mismatch in every
 /// mode.
 pub fn simulate(
     target: &Target,
@@ -144,9 +144,12 @@ fn one(
     see: &mut dyn FnMut(u64, &Top) -> anyhow::Result<()>,
 ) -> anyhow::Result<Result<PassStats, String>> {
     let Pass { layer, slot, pos, .. } = job.pass;
-    let failed = |error| format!("layer {layer}, position {pos}: {error}");
+    let failed = |error| match error {
+        RunError::TooLong { .. } => Err(anyhow::Error::new(error)),
+        error => Ok(Err(format!("layer {layer}, position {pos}: {error}"))),
+    };
     if job.expected.is_empty() {
-        return Ok(system.time(layer, slot, pos, job.count).map_err(failed));
+        return system.time(layer, slot, pos, job.count).map_or_else(failed, |stats| Ok(Ok(stats)));
     }
     let mut seen = Ok(());
     let result = system.pass(&job.pass, &mut |cycle, top| {
@@ -157,7 +160,7 @@ fn one(
     seen?;
     let result = match result {
         Ok(result) => result,
-        Err(error) => return Ok(Err(failed(error))),
+        Err(error) => return failed(error),
     };
     let wrong = (0..job.expected.len()).find(|&i| result.y.get(i) != Some(&job.expected[i])).map(|i| {
         let (t, d) = (i / hw.shape.dim, i % hw.shape.dim);

@@ -53,7 +53,10 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Report {
     kind: &'static str,
+    command: String,
     configurations: usize,
+    /// Of each configuration.
+    hw_hashes: Vec<String>,
     seed: u64,
     runs: u64,
     cycles_compared: u64,
@@ -152,7 +155,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     let report = Report {
         kind: "simulated",
+        command: output::command(),
         configurations: candidates.len(),
+        hw_hashes: candidates.iter().map(|c| format!("{:016x}", c.job.image.hw_hash)).collect(),
         seed: args.seed,
         runs,
         cycles_compared: cycles,
@@ -162,8 +167,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     };
     writeln!(
         out,
-        "{} runs over {} configuration(s), seed {}: {cycles} cycles compared in every port, {values} results equal to the integer reference, {mismatches} mismatches ({:.1} s, measured)",
-        report.runs, report.configurations, report.seed, report.seconds
+        "{}: {}\n{} runs over {} configuration(s) (hw {}), seed {}: {cycles} cycles compared in every port, {values} results equal to the integer reference, {mismatches} mismatches ({:.1} s, measured)",
+        report.kind,
+        report.command,
+        report.runs,
+        report.configurations,
+        report.hw_hashes.join(", "),
+        report.seed,
+        report.seconds
     )?;
     args.json.write(&report)?;
     Ok(if mismatches == 0 { Outcome::Held } else { Outcome::Failed })

@@ -154,7 +154,8 @@ pub struct AreaReport {
 /// The table for people.
 pub fn text(r: &AreaReport) -> String {
     use std::fmt::Write;
-    let mut t = format!("{} area of {} on {}, a block at a time ({}; {})\n", r.kind, r.config, r.target, r.tool, r.command);
+    let mut t =
+        format!("{} area of {} (hw {}) on {}, a block at a time ({}; {})\n", r.kind, r.config, r.hw_hash, r.target, r.tool, r.command);
     let _ = writeln!(t, "{:<12}{:>9}{:>9}{:>7}{:>6}   BRAM: {}", "block", "LUT", "FF", "BRAM", "DSP", r.bram_unit);
     let total = BlockArea { name: "total".into(), area: r.total };
     for b in r.blocks.iter().chain([&total]) {

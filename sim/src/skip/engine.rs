@@ -3,7 +3,7 @@
 
 use super::{
     ask,
-    flow::{Flow, Known, Paces, Record},
+    flow::{Flow, Known, LONGEST_PASS, Paces, Record},
     machine::{Machine, State},
     outside::{Asked, Outside},
     params::Params,
@@ -20,10 +20,14 @@ const LONGEST: u32 = 64;
 /// Cycles of a pass for whose report there is room from the begin.
 const LONG: usize = 1 << 14;
 
-/// Nothing will ever move again.
+/// Why a pass has no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the timing machine stands still")]
-pub struct Stuck;
+pub enum NoTime {
+    #[error("the timing machine stands still")]
+    Stuck,
+    #[error("the pass takes {0} cycles")]
+    TooLong(u64),
+}
 
 /// How much of the work was saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,8 +106,8 @@ impl Engine {
     /// begins, counted from the first in which the doorbell reaches the control. Gives the cycles until nothing is left to do.
     ///
     /// # Errors
-    /// The machine stands still.
-    pub fn run(&mut self, first: u32, descriptor: Descriptor, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
+    /// The machine stands still, or the pass takes more than [`LONGEST_PASS`] cycles.
+    pub fn run(&mut self, first: u32, descriptor: Descriptor, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, NoTime> {
         self.outside.begin(first, vec![descriptor]);
         let cycles = match self.stepped.as_deref_mut() {
             Some((machine, state)) => step(machine, state, &mut self.outside, see)?,
@@ -115,7 +119,7 @@ impl Engine {
     }
 
     /// From the times of words.
-    fn flow(&mut self, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
+    fn flow(&mut self, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, NoTime> {
         let fresh = self.paces.past(&self.params.memory, self.now);
         if fresh && let Some(run) = self.runs.find(&mut self.outside) {
             let cycles = u64::from(run.summary.cycles);
@@ -129,7 +133,10 @@ impl Engine {
         let mut asked = Asked::new(&mut self.outside);
         let (paces, record) = (std::mem::take(&mut self.paces), std::mem::take(&mut self.record));
         let mut flow = Flow::of(&self.params, self.now, paces, descriptor, &mut asked, &self.known, record);
-        let end = flow.run(&mut asked, &mut self.known).ok_or(Stuck)?;
+        let end = flow.run(&mut asked, &mut self.known).ok_or(NoTime::Stuck)?;
+        if end - flow.begin > LONGEST_PASS {
+            return Err(NoTime::TooLong(end - flow.begin));
+        }
         let summary = flow.summary(end);
         flow.keep_tail(&summary, end, &mut self.known);
         let cycles = u64::from(summary.cycles);
@@ -145,7 +152,7 @@ impl Engine {
 }
 
 /// Goes through all cycles of a run.
-fn step(machine: &Machine, state: &mut State, outside: &mut Outside, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, Stuck> {
+fn step(machine: &Machine, state: &mut State, outside: &mut Outside, see: &mut dyn FnMut(u64, &Summary)) -> Result<u64, NoTime> {
     machine.go(state, outside);
     let (mut cycle, mut quiet) = (0, 0);
     while !machine.idle(state) {
@@ -164,7 +171,7 @@ fn step(machine: &Machine, state: &mut State, outside: &mut Outside, see: &mut d
         cycle += cycles;
         quiet = if summary.moved { 0 } else { quiet + cycles };
         if quiet > crate::system::QUIET {
-            return Err(Stuck);
+            return Err(NoTime::Stuck);
         }
     }
     Ok(cycle)

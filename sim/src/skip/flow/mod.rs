@@ -41,7 +41,7 @@ use super::{block::ctrl::Job, outside::Asked, params::Params};
 use head::Heads;
 use net::{Net, process};
 pub use paces::Paces;
-pub use record::Record;
+pub use record::{LONGEST_PASS, Record};
 use std::rc::Rc;
 use tail::{Key, Tail, Tails};
 use times::Time;

@@ -3,6 +3,9 @@
 use super::times::Time;
 use crate::{skip::summary::Summary, stats::Cycle};
 
+/// Cycles of a pass at most: levels are kept a bit a cycle, and reports count with 32 bits.
+pub const LONGEST_PASS: Time = 1 << 30;
+
 /// A level: bit i is cycle i of the run.
 #[derive(Clone, Debug, Default)]
 pub struct Level(Vec<u64>);
@@ -92,6 +95,8 @@ impl Record {
     pub fn high(&mut self, which: Which, from: Time, end: Time) {
         // Streams are open since long before the run.
         let from = from.max(self.begin);
+        // Of a pass that is longer there is no report.
+        let end = end.min(self.begin + LONGEST_PASS);
         if from < end {
             self.levels[which as usize].set((from - self.begin) as usize, (end - self.begin) as usize);
         }
