@@ -40,7 +40,7 @@ pub struct Run<'a> {
     pub layers: Range<usize>,
     /// As `--memory`.
     pub memory: &'a str,
-    /// Every block in every cycle, or skipping what repeats.
+    /// Every block in every cycle, or times of words.
     pub mode: Mode,
     /// Cycles that `see` must see: the passes that they touch run in step mode.
     pub window: Range<u64>,

@@ -112,9 +112,10 @@ impl Outside {
         (self.first % self.burst) as u16
     }
 
-    /// Position and tokens of the first pass: only passes that share them can be given the same answers.
-    pub fn pass_key(&self) -> (u16, u16) {
-        self.list.first().map_or((0, 0), |d| (d.pos as _, d.count as _))
+    /// Position and tokens of the first pass, and where its descriptor begins: only passes that share them can be given the same answers and
+    /// take the same time.
+    pub fn pass_key(&self) -> (u16, u16, u16) {
+        self.list.first().map_or((0, 0, 0), |d| (d.pos as _, d.count as _, self.first_descriptor()))
     }
 
     /// The answer to one question.

@@ -23,10 +23,10 @@ pub struct Run {
     pub end: u64,
 }
 
-/// All passes, by position and tokens.
+/// All passes, by [`Outside::pass_key`].
 #[derive(Debug, Default)]
 pub struct Runs {
-    runs: FxHashMap<(u16, u16), Vec<Rc<Run>>>,
+    runs: FxHashMap<(u16, u16, u16), Vec<Rc<Run>>>,
     kept: usize,
 }
 
@@ -37,7 +37,7 @@ impl Runs {
     }
 
     /// Remembers one.
-    pub fn keep(&mut self, key: (u16, u16), run: Run) {
+    pub fn keep(&mut self, key: (u16, u16, u16), run: Run) {
         self.kept += run.answers.len() + run.summary.levels.len();
         if self.kept > KEPT {
             *self = Self::default();
