@@ -5,15 +5,25 @@ mod support;
 use serde::{Deserialize, Serialize};
 use support::{embedded, golden, test_data};
 use tritforge::compile::compile_model;
+use tritforge::configs::NAMED;
 use tritforge::model::gguf::{Gguf, GgufFile, TensorType};
 use tritforge::model::judge::{Judge, Options};
 use tritforge::model::synth::{self, Synth};
 use tritforge::model::{Model, Tokenizer, text};
 use tritforge::report::accuracy::{self, bars, stages};
+use tritforge_spec::config::{AccelConfig, WIDTHS};
 use tritforge_spec::reference::{KvCache, Reference, Saturations};
 
-/// The default softmax ROM: 256 entries of 16 bits.
-const ROM: (u32, u32) = (8, 16);
+/// The default softmax ROM.
+const ROM: (u32, u32) = (WIDTHS.rom_log2, WIDTHS.rom_bits);
+
+#[test]
+fn the_named_configurations_compute_these_integers() {
+    for (name, text) in NAMED {
+        let config = AccelConfig::from_toml(text).unwrap();
+        assert_eq!((config.kv_bits, config.rom_log2, config.rom_bits), (WIDTHS.kv_bits, ROM.0, ROM.1), "{name}");
+    }
+}
 
 fn open() -> (Model, Tokenizer) {
     let file = GgufFile::open(&embedded("stories3m.tq1_0.gguf")).unwrap();

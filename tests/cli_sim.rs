@@ -279,6 +279,7 @@ fn wrong_input_gives_one_message_and_exit_code_2() {
         (s, &["--tokens", "1", "--memory", "40,3/2"]),
         // 3,300 beats of weights one after another, a million cycles each.
         (&slow, &["--tokens", "1", "--memory", "1000000", "--timing-only"]),
+        (s, &["--tokens", "1", "--timing-only", "--mode", "step"]),
         (s, &["--tokens", "1", "--wave", &wave, "--wave-cycles", "9..3"]),
         (s, &["--tokens", "1", "--layers", "0..1", "--wave", &wave, "--wave-cycles", "900000..900001"]),
         (&lanes, &["--tokens", "1"]),

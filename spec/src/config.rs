@@ -22,6 +22,20 @@ impl Packing {
     }
 }
 
+/// Widths of attention that decide what the integers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Widths {
+    /// As in [`AccelConfig`].
+    pub kv_bits: usize,
+    /// As in [`AccelConfig`].
+    pub rom_log2: u32,
+    /// As in [`AccelConfig`].
+    pub rom_bits: u32,
+}
+
+/// Those of the named configurations, and of whatever computes in the accelerator's integers without one.
+pub const WIDTHS: Widths = Widths { kv_bits: 8, rom_log2: 8, rom_bits: 15 };
+
 /// One accelerator configuration. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,6 +3,7 @@
 
 use anyhow::bail;
 use clap::ValueEnum;
+use tritforge_spec::config::WIDTHS;
 
 use super::output;
 use crate::compile::compile_model;
@@ -30,10 +31,10 @@ pub struct IntegerArgs {
     /// Bits of a K or V code: 4, 6 or 8 (8 without it).
     #[arg(long, value_name = "BITS")]
     kv_bits: Option<usize>,
-    /// Entries of the softmax ROM, a power of two from 4 to 4096 (256 without it).
+    /// Entries of the softmax ROM, a power of two from 4 to 4096 (256 without it, as in configs/).
     #[arg(long, value_name = "N")]
     rom_entries: Option<u32>,
-    /// Bits of a softmax ROM entry, 4 to 23 (16 without it).
+    /// Bits of a softmax ROM entry, 4 to 23 (15 without it, as in configs/).
     #[arg(long, value_name = "BITS")]
     rom_bits: Option<u32>,
 }
@@ -41,7 +42,7 @@ pub struct IntegerArgs {
 impl IntegerArgs {
     /// Bits of a K or V code.
     pub fn kv_bits(&self) -> usize {
-        self.kv_bits.unwrap_or(8)
+        self.kv_bits.unwrap_or(WIDTHS.kv_bits)
     }
 
     /// The first of the settings that was given.
@@ -56,7 +57,7 @@ impl IntegerArgs {
     /// # Errors
     /// A size outside the contract's ranges.
     pub fn rom(&self) -> anyhow::Result<(u32, u32)> {
-        let (entries, bits) = (self.rom_entries.unwrap_or(256), self.rom_bits.unwrap_or(16));
+        let (entries, bits) = (self.rom_entries.unwrap_or(1 << WIDTHS.rom_log2), self.rom_bits.unwrap_or(WIDTHS.rom_bits));
         if !entries.is_power_of_two() || !(4..=4096).contains(&entries) {
             bail!("--rom-entries: expected a power of two from 4 to 4096, found {entries}");
         }

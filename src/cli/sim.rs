@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "MODE", default_value_t = ModeArg::Skip)]
     mode: ModeArg,
     /// Cycles only, no values: the continuation is not known then, only its length. Skip mode.
-    #[arg(long, conflicts_with_all = ["wave", "mode"])]
+    #[arg(long, conflicts_with = "wave")]
     timing_only: bool,
     /// Memory behind the AXI ports: ideal, or LATENCY[,BEATS/CYCLES[,OUTSTANDING]] in cycles, a port.
     #[arg(long, value_name = "SPEC", default_value = "40")]
@@ -152,6 +152,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         (None, None) => bail!("prompt: give --prompt or --tokens"),
     };
     [&args.wave, &args.timeline, &args.gantt].into_iter().flatten().try_for_each(|path| output::check(path))?;
+    if args.timing_only && args.mode == ModeArg::Step {
+        bail!("--timing-only: expected skip mode, found --mode step; leave one of the two out");
+    }
     let layers = layer_range(args.layers.as_deref(), target.hw.shape.layers)?;
     memory_config(&target.hw, &args.memory)?;
     let window = args.wave_cycles.as_deref().map(cycle_window).transpose()?.unwrap_or(0..u64::MAX);

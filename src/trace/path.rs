@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use tritforge_spec::config::AccelConfig;
+use tritforge_spec::config::{AccelConfig, WIDTHS};
 use tritforge_spec::image::model_hash;
 use tritforge_spec::numerics::softmax::SoftmaxRom;
 use tritforge_spec::reference::{KvCache, Reference, Saturations};
@@ -250,9 +250,9 @@ impl<'a> Loaded<'a> {
     }
 }
 
-/// KV bits, log2 of the softmax ROM's entries, its bits: of the configuration, or 8, 2^8 x 16.
+/// KV bits, log2 of the softmax ROM's entries, its bits: of the configuration, or those of the named ones.
 pub(super) fn integer_widths(config: Option<&Path>) -> anyhow::Result<(usize, u32, u32)> {
-    let Some(path) = config else { return Ok((8, 8, 16)) };
+    let Some(path) = config else { return Ok((WIDTHS.kv_bits, WIDTHS.rom_log2, WIDTHS.rom_bits)) };
     let text =
         crate::inputs::read_text(path).with_context(|| format!("config {}: cannot be read; give one of configs/*.toml", path.display()))?;
     let config = AccelConfig::from_toml(&text).with_context(|| format!("config {}", path.display()))?;

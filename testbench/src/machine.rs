@@ -82,6 +82,21 @@ impl Conditions {
     }
 }
 
+impl std::fmt::Display for Conditions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.timing {
+            Timing::Ideal => write!(f, "ideal memory")?,
+            Timing::Fixed { latency, beats, cycles, outstanding } => {
+                write!(f, "memory of latency {latency}, {beats} beats in {cycles} cycles, {outstanding} bursts in flight")?;
+            }
+        }
+        let pauses = if self.stalls { "random pauses" } else { "no pauses" };
+        let power = if self.power_up == PowerUp::Zero { "zero" } else { "random" };
+        let Self { seed, hard_resets, soft_resets, .. } = self;
+        write!(f, ", {pauses}, power-up {power}, seed {seed:#x}, hard resets {hard_resets}, soft resets {soft_resets}")
+    }
+}
+
 /// What a run compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
@@ -196,6 +211,7 @@ pub fn observe(
     let case = Case { stall: Stall::None, power_up: conditions.power_up, seed: conditions.seed, resets: conditions.hard_resets };
     let result = rtl
         .bench(&case)
+        .under(conditions.to_string())
         .environment(Peer { bench: Rc::clone(&bench), reads: Rc::clone(&reads) })
         .until(move |_, _| done.borrow().done())
         .max_cycles(50_000_000)

@@ -98,6 +98,7 @@ where
         Bench {
             lockstep: self,
             case: *case,
+            conditions: case.to_string(),
             sources: Vec::new(),
             environment: None,
             until: None,
@@ -125,6 +126,8 @@ struct Source<'a, I> {
 pub struct Bench<'a, B: Block> {
     lockstep: &'a Lockstep<B>,
     case: Case,
+    /// In words.
+    conditions: String,
     sources: Vec<Source<'a, B::In>>,
     environment: Option<Box<dyn Environment<B> + 'a>>,
     until: Option<Until<'a, B::Out>>,
@@ -187,6 +190,12 @@ where
         self
     }
 
+    /// Says under which conditions it runs, where the case does not say all.
+    pub fn under(mut self, conditions: impl Into<String>) -> Self {
+        self.conditions = conditions.into();
+        self
+    }
+
     /// A case's soft resets come within this many cycles of each other (300): for blocks with longer work.
     pub fn reset_spacing(mut self, cycles: u64) -> Self {
         self.reset_spacing = cycles.max(1);
@@ -200,8 +209,8 @@ where
 
     /// Runs; the report of the first mismatch is the error.
     pub fn try_run(mut self) -> Result<Run<B::Out>, String> {
-        let mut rig = Rig::new(self.lockstep, &self.case);
-        eprintln!("{}: {}", self.lockstep.design.top, self.case);
+        let mut rig = Rig::new(self.lockstep, &self.case, std::mem::take(&mut self.conditions));
+        eprintln!("{}: {}", self.lockstep.design.top, rig.conditions);
         rig.power_up_reset();
         let mut run = self.fresh_run();
         let mut resets = Resets::new(&self.case, self.reset_spacing);

@@ -41,14 +41,22 @@ impl Record {
     }
 
     /// The text of the report; writes the wave.
-    pub fn report(&self, design: &Design, case: &Case, cycle: u64, before: u64, what: &str, out_words: usize) -> String {
+    pub fn report(
+        &self,
+        design: &Design,
+        (case, conditions): (&Case, &str),
+        cycle: u64,
+        before: u64,
+        what: &str,
+        out_words: usize,
+    ) -> String {
         let wave = match self.wave(design, case, out_words) {
             Ok(Some(path)) => format!("wave of the last cycles: {}", path.display()),
             Ok(None) => "no wave: not asked for, or the run is too long to be recorded".to_owned(),
             Err(e) => format!("no wave: {e:#}"),
         };
         format!(
-            "{} {:?}: model and RTL differ at cycle {cycle} (from the end of the power-up reset of {before} cycles)\n  {what}\n  {case}\n  repeat: {}\n  {wave}",
+            "{} {:?}: model and RTL differ at cycle {cycle} (from the end of the power-up reset of {before} cycles)\n  {what}\n  {conditions}\n  repeat: {}\n  {wave}",
             design.top,
             design.params,
             repeat(case.seed),

@@ -24,6 +24,8 @@ const RESET_CYCLES: u64 = 2;
 pub(super) struct Rig<'a, B: Block> {
     lockstep: &'a Lockstep<B>,
     case: Case,
+    /// In words.
+    pub conditions: String,
     pub model: B,
     dut: Dut,
     in_words: Vec<u64>,
@@ -41,7 +43,7 @@ impl<'a, B: Block> Rig<'a, B>
 where
     B::Params: Clone,
 {
-    pub fn new(lockstep: &'a Lockstep<B>, case: &Case) -> Self {
+    pub fn new(lockstep: &'a Lockstep<B>, case: &Case, conditions: String) -> Self {
         let random = match case.power_up {
             PowerUp::Zero => None,
             PowerUp::Random(seed) => Some(seed),
@@ -50,6 +52,7 @@ where
         Self {
             lockstep,
             case: *case,
+            conditions,
             model: (lockstep.model)(&lockstep.params, case.power_up),
             dut: Dut::new(&lockstep.library, random),
             in_words: vec![0; array_len(&lockstep.inputs)],
@@ -204,7 +207,14 @@ where
     }
 
     pub fn report(&self, cycle: u64, what: &str) -> String {
-        self.record.report(&self.lockstep.design, &self.case, cycle, RESET_CYCLES, what, array_len(&self.lockstep.outputs))
+        self.record.report(
+            &self.lockstep.design,
+            (&self.case, &self.conditions),
+            cycle,
+            RESET_CYCLES,
+            what,
+            array_len(&self.lockstep.outputs),
+        )
     }
 }
 
