@@ -26,7 +26,7 @@ case " $targets " in *" gguf "*)
     # The program as the tests have it: `cargo run` would build it and its dependencies once more, with other features.
     cargo test -q --workspace --test generated --no-run
     seed() {
-        "${CARGO_TARGET_DIR:-target}/debug/tritforge" synth-model --type "$2" --shape "$3" --out "$work/corpus/gguf/seed-$1.gguf" >/dev/null
+        "${CARGO_TARGET_DIR:-target}/debug/tritforge" synth-model --force --type "$2" --shape "$3" --out "$work/corpus/gguf/seed-$1.gguf" >/dev/null
     }
     for kind in tq2_0 tq1_0 q8_0 f16; do
         seed $kind $kind layers=1,dim=32,heads=1,ffn=32,vocab=8,ctx=8

@@ -157,4 +157,5 @@ def main(out, models):
                 print(name, number, " ".join(map(str, ids(lib, vocab, number, content))), sep="\t", file=file)
 
 
-main(sys.argv[1], sys.argv[2:])
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

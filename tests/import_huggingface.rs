@@ -220,6 +220,8 @@ fn bitnets_that_call_themselves_llama_are_read_by_the_names_of_their_norms() {
     config["weight_bits"] = json!(1);
     config["input_bits"] = json!(8);
     assert!(imported(&config, &renamed).unwrap() == expected);
+    let import = huggingface::import(config.to_string().as_bytes(), &[&renamed], "test", &[]).unwrap();
+    assert!(import.warnings[0].starts_with("the weights are published as floats: 14 matrices"), "{:?}", import.warnings);
     config["weight_bits"] = json!(2);
     let refused = imported(&config, &renamed).unwrap_err().to_string();
     assert!(refused.contains("config.json, 'weight_bits': expected 1, as BitNet b1.58 has it, found 2"), "{refused}");

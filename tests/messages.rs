@@ -112,7 +112,7 @@ fn configurations_out_of_range_or_contradicting_the_model() {
     // Valid each for itself, but the contract's dimensions end at 16384, in steps of 16, and heads at 128.
     for shape in ["layers=1,dim=72,heads=2,head_dim=32,ffn=32,vocab=8,ctx=8", "layers=1,dim=64,heads=2,head_dim=144,ffn=32,vocab=8,ctx=8"] {
         let model = folder.0.join("m.gguf");
-        let made = tritforge().args(["synth-model", "--shape", shape, "--type", "f16", "--out"]).arg(&model).output().unwrap();
+        let made = tritforge().args(["synth-model", "--shape", shape, "--type", "f16", "--force", "--out"]).arg(&model).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         add("name = \"small\"", &format!("name = \"small, {shape}\""), &model);
     }

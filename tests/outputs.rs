@@ -114,6 +114,18 @@ fn an_output_that_is_no_file_is_called_what_it_is() {
 }
 
 #[test]
+fn a_model_that_is_there_is_replaced_only_with_force() {
+    let folder = Folder::new("outputs-force");
+    let path = folder.file("m.gguf");
+    fs::write(&path, "precious").unwrap();
+    let args = ["synth-model", "--shape", SHAPE, "--out", &path];
+    assert!(said(&args).contains("expected nothing there, found a file; give --out another name, or --force to replace it"));
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    assert!(program::tritforge().args(args).arg("--force").output().unwrap().status.success());
+    assert!(fs::read(&path).unwrap().starts_with(b"GGUF"));
+}
+
+#[test]
 fn a_signal_ends_the_command_and_leaves_no_partial_file() {
     let folder = Folder::new("outputs-signals");
     // Takes minutes.
@@ -156,7 +168,7 @@ fn a_full_or_closed_output_is_no_crash() {
     let (gguf, trace) = (folder.file("m.gguf"), folder.file("t.safetensors"));
     let commands: [&[&str]; 6] = [
         &["convert", &model, &gguf, "--type", "tq1_0", "--force"],
-        &["synth-model", "--shape", SHAPE, "--out", &gguf],
+        &["synth-model", "--shape", SHAPE, "--out", &gguf, "--force"],
         &["trace", "--model", &model, "--tokens", "1", "--out", &trace],
         &["gen", "--check", "--root", &nothing],
         &["inspect", &model],

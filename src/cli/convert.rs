@@ -1,7 +1,6 @@
 //! `tritforge convert`: a model's file with its weights in another type.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -46,7 +45,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         bail!("--ternarise: expected --type tq1_0, tq2_0 or i2_s, found {}; leave it out to convert to that type", args.kind.name());
     }
     let mapped = ModelFile::open_silently(&args.input)?;
-    check_output(&args)?;
+    output::check_new(&args.output, "OUT", args.force)?;
     if args.ternarise {
         output::note(format_args!("WARNING: --ternarise rounds trained weights to -s, 0, s. This is not training: the model will be bad."));
     }
@@ -75,16 +74,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         report_rounding(&conversion, trits, file.get_str("general.architecture").ok().flatten())?;
     }
     Ok(Outcome::Held)
-}
-
-/// OUT must not be (a part of) IN, nor be there, unless it may be replaced.
-fn check_output(args: &Args) -> anyhow::Result<()> {
-    let out = &args.output;
-    output::check(out)?;
-    if !args.force && fs::symlink_metadata(out).is_ok() {
-        bail!("{}: expected nothing there, found a file; give OUT another name, or --force to replace it", out.display());
-    }
-    Ok(())
 }
 
 /// What the new file loses, on standard error.

@@ -75,6 +75,18 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As [`check`], of a model file, which is replaced only with `force`; `name` is the argument's.
+///
+/// # Errors
+/// As [`check`], or something is there.
+pub fn check_new(path: &Path, name: &str, force: bool) -> anyhow::Result<()> {
+    check(path)?;
+    if !force && fs::symlink_metadata(path).is_ok() {
+        bail!("{}: expected nothing there, found a file; give {name} another name, or --force to replace it", path.display());
+    }
+    Ok(())
+}
+
 /// What it is, if it is no regular file.
 fn special(kind: fs::FileType) -> Option<&'static str> {
     match kind {

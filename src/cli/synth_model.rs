@@ -27,17 +27,21 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How ternary weights are stored: f32, f16, bf16, q8_0, tq1_0, tq2_0, i2_s; the other types of `convert` round them to numbers that are
-    /// not ternary, so that no command but `inspect` and `convert` takes the file. A tensor whose rows do not fit (tq1_0, tq2_0, q2_k to q6_k
+    /// not ternary, so that no accelerator takes the file. A tensor whose rows do not fit (tq1_0, tq2_0, q2_k to q6_k
     /// need multiples of 256, i2_s of 128) takes what `convert` falls back to.
     #[arg(long = "type", value_name = "TYPE", default_value = "tq2_0")]
     kind: TensorType,
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Replace FILE if it is there.
+    #[arg(long)]
+    force: bool,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     let (shape, tied) = synth::parse_shape(&args.shape).context("--shape")?;
+    output::check_new(&args.out, "--out", args.force)?;
     let summary = format!("{} layers, dimension {}", shape.layers, shape.dim);
     let model = Synth { shape, tied, seed: args.seed, kind: args.kind };
     let fallbacks = model.fallbacks();

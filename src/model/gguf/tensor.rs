@@ -175,8 +175,18 @@ impl std::str::FromStr for TensorType {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::from_name(name).ok_or_else(|| format!("expected one of {}", Self::names().to_lowercase()))
+        Self::from_name(name).ok_or_else(|| {
+            let near = Self::ALL.into_iter().max_by(|a, b| like(a.name(), name).total_cmp(&like(b.name(), name)));
+            let near = near.map(Self::name).filter(|near| like(near, name) > 0.7);
+            let hint = near.map_or(String::new(), |near| format!("; did you mean {}?", near.to_lowercase()));
+            format!("expected one of {}{hint}", Self::names().to_lowercase())
+        })
     }
+}
+
+/// How alike two names are, 0 to 1, capitals apart.
+fn like(a: &str, b: &str) -> f64 {
+    strsim::jaro(&a.to_lowercase(), &b.to_lowercase())
 }
 
 /// Name of a ggml type that is not read, and the types that are read and nearest to it.

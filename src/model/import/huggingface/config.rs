@@ -41,6 +41,8 @@ pub(super) enum Ternary {
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub family: Family,
+    /// The published weights are floats, which their own code makes ternary: BitNet 700M to 3B.
+    pub published_floats: bool,
     /// BitNet's norms before the output projection and before down, as the file names them.
     pub sub_norms: [&'static str; 2],
     pub dim: usize,
@@ -155,7 +157,8 @@ impl Config {
         }
         let fields = Fields { object: &object, path: "" };
         let (family, kind) = family(&fields)?;
-        let sub_norms = if family == Family::BitNet && kind == "llama" { FIRST_SUB_NORMS } else { SUB_NORMS };
+        let published_floats = family == Family::BitNet && kind == "llama";
+        let sub_norms = if published_floats { FIRST_SUB_NORMS } else { SUB_NORMS };
         let (dim, heads) = (fields.need_size("hidden_size")?, fields.need_size("num_attention_heads")?);
         let head_dim = match fields.size("head_dim")? {
             Some(size) => size,
@@ -181,6 +184,7 @@ impl Config {
         }
         Ok(Self {
             family,
+            published_floats,
             sub_norms,
             dim,
             layers: fields.need_size("num_hidden_layers")?,

@@ -42,10 +42,11 @@ pub fn import(config: &[u8], files: &[&[u8]], name: &str, tokenizer: &[(String, 
     metadata.extend_from_slice(tokenizer);
     let mut import = Import::new(FORMAT, metadata_bytes, &metadata, entries);
     if masters > 0 {
-        import.warnings.push(format!(
-            "these are master weights, not the release: {masters} matrices of floats are made ternary here (mean of magnitudes as \
-             scale, as in training); the published ternary weights may differ"
-        ));
+        let made = format!("{masters} matrices of floats are made ternary here (mean of magnitudes as scale, as in training)");
+        import.warnings.push(match config.published_floats {
+            true => format!("the weights are published as floats: {made}, as the model's own code does at every pass"),
+            false => format!("these are master weights, not the release: {made}; the published ternary weights may differ"),
+        });
     }
     Ok(import)
 }
