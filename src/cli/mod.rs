@@ -25,6 +25,7 @@ mod inspect;
 mod memory;
 pub mod output;
 mod partial;
+mod perplexity;
 pub mod progress;
 mod run;
 mod sim;

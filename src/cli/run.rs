@@ -9,11 +9,11 @@ use anyhow::{Context, bail};
 use super::arithmetic::{self, ArithmeticArg, IntegerArgs};
 use super::memory::Memory;
 use super::stops::Stops;
-use super::{Outcome, output};
+use super::{Outcome, output, perplexity};
 use crate::model::chat::Message;
 use crate::model::sampler::{Sampler, Sampling};
 use crate::model::tokenizer::TextStream;
-use crate::model::{Engine, ModelFile, Tokenizer, text};
+use crate::model::{Engine, ModelFile, Tokenizer};
 
 /// Generate text with a model in software: Llama, mixtures of experts, llama.cpp's `bitnet`, BitNet b1.58.
 ///
@@ -118,14 +118,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         }
     };
     if let Some(path) = &args.perplexity {
-        let documents = text::read_documents(path, &tokenizer?, model.context())?;
-        if let (documents @ 1.., ids) = documents.cut {
-            let context = model.context();
-            output::note(format_args!(
-                "note: {documents} documents are longer than the context of {context}: their last {ids} ids are left out"
-            ));
-        }
-        let outcome = perplexity(&args, &engine, &documents.ids)?;
+        let outcome = perplexity::measure(path, &tokenizer?, &engine, model.context(), &args.json)?;
         timing();
         return Ok(outcome);
     }
@@ -271,37 +264,4 @@ fn show_largest(position: usize, logits: &[f64], count: usize, tokenizer: Option
         format!("{id} {:.5} {:.4}{piece}", logits[id], (logits[id] - most).exp() / sum)
     });
     output::note(format_args!("position {position}: {}", line.collect::<Vec<_>>().join(" | ")));
-}
-
-/// What `--json` gets for `--perplexity`.
-#[derive(serde::Serialize)]
-struct Measured {
-    kind: &'static str,
-    documents: usize,
-    predictions: usize,
-    nll: f64,
-    perplexity: f64,
-}
-
-fn perplexity(args: &Args, engine: &Engine<'_, '_>, documents: &[Vec<u32>]) -> anyhow::Result<Outcome> {
-    let predictions: usize = documents.iter().map(|ids| ids.len().saturating_sub(1)).sum();
-    if predictions == 0 {
-        bail!("--perplexity: expected a text of one token or more, found none; give another file");
-    }
-    let mut sum = 0.0;
-    for ids in documents.iter().filter(|ids| ids.len() > 1) {
-        sum += engine.loss(ids)?;
-    }
-    let nll = sum / predictions as f64;
-    let measured = Measured { kind: "measured", documents: documents.len(), predictions, nll, perplexity: nll.exp() };
-    writeln!(
-        args.json.text(),
-        "measured: perplexity {:.5} ({:.6} nats a token, {predictions} predictions in {} documents)",
-        measured.perplexity,
-        nll,
-        documents.len()
-    )
-    .context("cannot write to standard output")?;
-    args.json.write(&measured)?;
-    Ok(Outcome::Held)
 }
