@@ -8,6 +8,7 @@ mod small;
 mod support;
 
 use plain::Fault;
+use plain::function::{FUNCTIONS, Function};
 use small::*;
 use tritforge::model::judge::Stage;
 use tritforge::trace::Trace;
@@ -25,6 +26,12 @@ fn without_a_fault_the_plain_loops_and_every_stage_agree() {
     }
 }
 
+/// What a graph's activation may be mistaken for: the function, its name, that of the graph's own.
+fn other_functions(kind: Kind) -> impl Iterator<Item = (Function, &'static str, &'static str)> {
+    let (own, name) = FUNCTIONS[if kind == Kind::Ternary { 0 } else { 1 }];
+    FUNCTIONS.into_iter().filter(move |&(function, _)| function != own).map(move |(function, text)| (function, text, name))
+}
+
 #[test]
 fn faults_of_the_path_are_each_named_and_nothing_else() {
     let norm = "blk.0.attn_norm";
@@ -37,7 +44,6 @@ fn faults_of_the_path_are_each_named_and_nothing_else() {
         (Fault::ModuloKv, "blk.0.kq", "wrong KV head mapping", "head % 2 instead of head / 2"),
         (Fault::NoMask, "blk.0.kq_soft", "missing causal mask", ""),
         (Fault::NoAttentionScale, "blk.0.kq", "missing scale", "1/√head size"),
-        (Fault::OtherActivation, "blk.0.ffn_act", "other activation", "instead of"),
         (Fault::ActivationOfUp, "blk.0.ffn_act", "exchanged gate and up", "the activation is up's"),
         (Fault::Epsilon(1e-3), norm, "wrong epsilon", "epsilon 1e-3 instead of 1e-5"),
         (Fault::Epsilon(1e-6), norm, "wrong epsilon", "epsilon 1e-6 instead of 1e-5"),
@@ -52,6 +58,11 @@ fn faults_of_the_path_are_each_named_and_nothing_else() {
             for (fault, tensor, name, what) in cases {
                 let case = format!("{kind:?} {sizes:?} {fault:?}");
                 assert_named(&case, &file, &plain(kind, &file, fault), tensor, name, what);
+            }
+            for (function, text, own) in other_functions(kind) {
+                let (case, what) = (format!("{kind:?} {sizes:?} {function:?}"), format!("{text} instead of {own}"));
+                let other = plain(kind, &file, Fault::Activation(function));
+                assert_named(&case, &file, &other, "blk.0.ffn_act", "other activation", &what);
             }
         }
     }
@@ -73,7 +84,6 @@ fn faults_are_named_from_the_layers_outputs_alone() {
         (Fault::ModuloKv, "wrong KV head mapping"),
         (Fault::NoMask, "missing causal mask"),
         (Fault::NoAttentionScale, "missing scale"),
-        (Fault::OtherActivation, "other activation"),
         (Fault::ActivationOfUp, "exchanged gate and up"),
         (Fault::Epsilon(1e-3), "wrong epsilon"),
         (Fault::NoNormWeight, "missing norm weight"),
@@ -96,6 +106,10 @@ fn faults_are_named_from_the_layers_outputs_alone() {
             };
             for (fault, name) in cases {
                 named(plain(kind, &file, fault), name, &format!("{kind:?} {sizes:?} {fault:?}"));
+            }
+            for (function, ..) in other_functions(kind) {
+                let case = format!("{kind:?} {sizes:?} {function:?}");
+                named(plain(kind, &file, Fault::Activation(function)), "other activation", &case);
             }
             for weight in ["attn_k", "attn_output", "ffn_down"] {
                 let other = own(&changed(&file, &format!("blk.0.{weight}.weight"), transposed));

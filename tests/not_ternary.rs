@@ -7,6 +7,7 @@ mod small;
 mod support;
 
 use plain::Fault;
+use plain::function::Function;
 use small::*;
 use support::parts::Parts;
 use support::program::{Folder, refusal, stderr, tritforge};
@@ -57,7 +58,7 @@ fn its_stages_are_those_of_plain_loops() {
         assert_named(
             "activation",
             &file,
-            &plain(Kind::Llama, &file, Fault::OtherActivation),
+            &plain(Kind::Llama, &file, Fault::Activation(Function::Silu)),
             "blk.0.ffn_act",
             "other activation",
             "instead of",

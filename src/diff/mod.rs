@@ -4,6 +4,7 @@
 //! A whole-run difference says little where int8 rounding lies between: so beside it every stage is computed by the model's definition from the
 //! other side's own inputs. What agrees there was only carried on; what does not is where the executions part.
 
+pub mod activation;
 pub mod codes;
 pub mod compare;
 pub mod graph;

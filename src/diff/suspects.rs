@@ -1,10 +1,10 @@
 //! The usual suspects: mistakes that make an implementation of a transformer part from another one. Each is one entry of [`SUSPECTS`]: its
 //! name, the stages in whose computation it shows, and the ways in which those would be computed then.
 
+use super::activation::Function;
 use super::graph::Graph;
 use super::recipe::{Gain, HeadOrder, KvMap, Norm, Part, Recipe};
 use super::scene::Scene;
-use crate::model::Activation;
 use crate::model::judge::Stage;
 use crate::model::llama::Pairs;
 
@@ -25,6 +25,8 @@ pub struct Try {
     pub what: String,
     /// The changed recipe.
     pub recipe: Recipe,
+    /// In place of the recipe's activation.
+    pub activation: Option<Function>,
 }
 
 const ROPE: &[Stage] = &[Stage::QRope, Stage::KRope];
@@ -154,11 +156,11 @@ pub const SUSPECTS: &[Suspect] = &[
         name: "other activation",
         stages: &[Stage::FfnAct],
         tries: |s| {
-            let (other, text) = match s.recipe().activation {
-                Activation::Relu2 => (Activation::Silu, "SiLU instead of relu²"),
-                Activation::Silu => (Activation::Relu2, "relu² instead of SiLU"),
-            };
-            vec![s.with(text, |r| r.activation = other)]
+            let own = Function::Model(s.recipe().activation);
+            let others = Function::ALL.into_iter().filter(|&other| other != own);
+            let tried =
+                |other: Function| Try { activation: Some(other), ..s.with(format!("{} instead of {}", other.name(), own.name()), |_| ()) };
+            others.map(tried).collect()
         },
     },
     Suspect {

@@ -2,6 +2,9 @@
 //! BitNet b1.58 (int8 activations a token, sub-norms) and Llama (biases, no rounding).
 #![allow(dead_code)]
 
+pub mod function;
+
+use function::Function;
 use tritforge::model::judge::{Place, Stage};
 use tritforge::model::llama::{FeedForward, Linear, Pairs};
 use tritforge::model::quant::Matrix;
@@ -19,7 +22,7 @@ pub enum Fault {
     ModuloKv,
     NoMask,
     NoAttentionScale,
-    OtherActivation,
+    Activation(Function),
     ActivationOfUp,
     Epsilon(f64),
     NoNormWeight,
@@ -51,7 +54,7 @@ pub struct Plain {
     epsilon: f64,
     interleaved: bool,
     rounded: bool,
-    relu2: bool,
+    activation: Function,
 }
 
 fn wide(v: &[f32]) -> Vec<f64> {
@@ -91,7 +94,7 @@ impl Plain {
             epsilon: s.rms_epsilon.into(),
             interleaved: false,
             rounded: true,
-            relu2: s.activation == Activation::Relu2,
+            activation: if s.activation == Activation::Relu2 { Function::Relu2 } else { Function::Silu },
         }
     }
 
@@ -118,7 +121,7 @@ impl Plain {
             epsilon: s.rms_epsilon.into(),
             interleaved: s.rope.pairs == Pairs::Interleaved,
             rounded: false,
-            relu2: s.activation == Activation::Relu2,
+            activation: if s.activation == Activation::Relu2 { Function::Relu2 } else { Function::Silu },
         }
     }
 
@@ -266,8 +269,8 @@ impl Plain {
             let mut act = Vec::new();
             for (gate, up) in gate.iter().zip(&up) {
                 let (gate, up) = if fault == Fault::ActivationOfUp { (up, gate) } else { (gate, up) };
-                let relu2 = self.relu2 != (fault == Fault::OtherActivation);
-                let one = |(&g, &u): (&f64, &f64)| if relu2 { g.max(0.0).powi(2) * u } else { g * u / (1.0 + (-g).exp()) };
+                let function = if let Fault::Activation(other) = fault { other } else { self.activation };
+                let one = |(&g, &u): (&f64, &f64)| function.of(g) * u;
                 act.push(gate.iter().zip(up).map(one).collect::<Vec<f64>>());
             }
             put(Some(l), Stage::FfnAct, &act, 0);

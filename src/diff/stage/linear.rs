@@ -4,7 +4,7 @@ use super::products::{product, stored_product, transposed_product};
 use super::{Pass, tensor};
 use crate::diff::graph::{Graph, Weight};
 use crate::diff::recipe::{HeadOrder, Part};
-use crate::model::judge::{Stage, stages};
+use crate::model::judge::Stage;
 use crate::model::llama::{FeedForward, choose};
 use crate::model::quant::{Arithmetic, Matrix};
 use crate::trace::Tensor;
@@ -106,7 +106,7 @@ impl<'m> Pass<'_, 'm> {
             for (expert, weight) in choose(&narrow, used) {
                 let part = |all: &[Matrix<'m>], x: &Tensor| self.times(Weight::Stored(all[expert]), x);
                 let (gate, up) = (part(gate, &one), part(up, &one));
-                let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| stages::activate(self.recipe.activation, g, u)).collect();
+                let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| self.activation.of(g) * u).collect();
                 let out = part(down, &tensor(vec![1, act.len()], act));
                 sum.iter_mut().zip(out).for_each(|(sum, v)| *sum += v * f64::from(weight));
             }
