@@ -50,6 +50,11 @@ fn wrong_use_and_unusable_shapes_exit_with_2_and_one_message() {
         assert_eq!(output.status.code(), Some(2), "{shape}");
         found += &format!("{shape}\n    {}", stderr(&output));
     }
+    for (name, near) in [("q4k", "; did you mean q4_k?"), ("TQ20", "; did you mean tq2_0?"), ("ternary", "tq2_0, i2_s\n")] {
+        let output = tritforge(&["synth-model", "--shape", SHAPE, "--type", name, "--out", &out]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(stderr(&output).contains(near), "{name}: {}", stderr(&output));
+    }
     assert_eq!(tritforge(&["synth-model"]).status.code(), Some(2), "arguments are missing");
     assert_eq!(tritforge(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(folder.files().len(), 0, "nothing is left behind");
