@@ -216,10 +216,11 @@ fn handshakes(path: &str, valid: (&str, &str), ready: (&str, &str)) -> (usize, u
 }
 
 #[test]
-fn timeline_and_gantt_are_written() {
+fn timeline_gantt_and_context_plot_are_written() {
     let folder = Folder::new("timeline");
-    let (timeline, gantt) = (folder.file("t.json"), folder.file("g.svg"));
-    let out = sim("configs/small.toml", &["--tokens", "1", "--layers", "0..1", "--timeline", &timeline, "--gantt", &gantt]);
+    let (timeline, gantt, context) = (folder.file("t.json"), folder.file("g.svg"), folder.file("c.svg"));
+    let args = ["--tokens", "1", "--layers", "0..1", "--timeline", &timeline, "--gantt", &gantt, "--context-plot", &context];
+    let out = sim("configs/small.toml", &args);
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
     let trace: Value = serde_json::from_slice(&std::fs::read(timeline).unwrap()).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
@@ -240,6 +241,9 @@ fn timeline_and_gantt_are_written() {
     ];
     assert_eq!(spans, expected);
     assert!(std::fs::read_to_string(gantt).unwrap().contains("simulated; configuration small"));
+    let context = std::fs::read_to_string(context).unwrap();
+    assert!(context.contains("layer 0 of models/stories3m.tq1_0.gguf, memory 40 cycles"));
+    assert_eq!(context.matches("<circle").count(), 33, "a point a position");
 }
 
 #[test]

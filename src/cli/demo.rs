@@ -240,8 +240,7 @@ fn compare_section(sims: &[&Simulation]) -> Section {
 fn context_section(targets: &[Target]) -> anyhow::Result<Section> {
     let curves =
         targets.iter().map(|t| context::measure(t, memory_config(&t.hw, MEMORY)?, POSITIONS)).collect::<anyhow::Result<Vec<_>>>()?;
-    let subtitle =
-        format!("simulated; layer 0 of {MODEL_FILE}, memory {MEMORY} cycles; timing depends on no value, so the cache holds zeros");
+    let subtitle = context::subtitle(MODEL_FILE, MEMORY);
     Ok(Section {
         title: "What context costs".into(),
         kind: "simulated",

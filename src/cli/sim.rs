@@ -12,8 +12,8 @@ use super::output::JsonArgs;
 use super::simulate::{Run, gantt_of, simulate, timeline_of};
 use super::{Outcome, output};
 use crate::compile::{Target, Workload};
-use crate::report::cycles;
 use crate::report::wave::Wave;
+use crate::report::{context, cycles};
 
 /// Simulate the attention sub-layers of a model cycle by cycle.
 ///
@@ -58,6 +58,9 @@ pub struct Args {
     /// Write the stage Gantt of the last token over all layers (SVG) to FILE.
     #[arg(long, value_name = "FILE")]
     gantt: Option<PathBuf>,
+    /// Write the plot of a decode pass's cycles against the positions in the KV cache (layer 0, the same memory; SVG) to FILE.
+    #[arg(long, value_name = "FILE")]
+    context_plot: Option<PathBuf>,
     /// Write a wave (FST where FILE ends in .fst, else VCD) of all streams and levels between the blocks to FILE.
     #[arg(long, value_name = "FILE")]
     wave: Option<PathBuf>,
@@ -76,6 +79,9 @@ enum ModeArg {
     /// Every block in every cycle.
     Step,
 }
+
+/// Positions of the context plot.
+const PLOTTED: usize = 33;
 
 /// Slower memories would look like a machine that stands still.
 const MAX_LATENCY: u64 = 1_000_000;
@@ -151,7 +157,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
         (None, Some(text)) => target.tokenizer()?.encode_with_bos(text)?,
         (None, None) => bail!("prompt: give --prompt or --tokens"),
     };
-    [&args.wave, &args.timeline, &args.gantt].into_iter().flatten().try_for_each(|path| output::check(path))?;
+    [&args.wave, &args.timeline, &args.gantt, &args.context_plot].into_iter().flatten().try_for_each(|path| output::check(path))?;
     if args.timing_only && args.mode == ModeArg::Step {
         bail!("--timing-only: expected skip mode, found --mode step; leave one of the two out");
     }
@@ -186,6 +192,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
     if let Some(path) = &args.gantt {
         output::write_file(path, gantt_of(&sim)?.as_bytes())?;
+    }
+    if let Some(path) = &args.context_plot {
+        let curve = context::measure(&target, memory_config(&target.hw, &args.memory)?, PLOTTED)?;
+        let subtitle = context::subtitle(&args.model.display().to_string(), &args.memory);
+        output::write_file(path, context::svg(&[curve], &subtitle)?.as_bytes())?;
     }
     args.json.write(&sim.report)?;
     Ok(Outcome::Held)

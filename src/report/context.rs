@@ -1,12 +1,12 @@
-//! Cycles of one layer's decode pass against the position: measured on the cycle model, a point a position. Timing depends on no value, so the
-//! KV cache may hold zeros. Out: points and their SVG.
+//! Cycles of one layer's decode pass against the position, on the cycle model, a point a position. Timing depends on no value, so none is
+//! computed. Out: points and their SVG.
 
 use anyhow::{Context as _, anyhow};
 use plotters::prelude::*;
 use serde::Serialize;
 use tritforge_sim::clocked::PowerUp;
 use tritforge_sim::memory::{MemConfig, Memory};
-use tritforge_sim::system::{Pass, System};
+use tritforge_sim::system::{Mode, System};
 
 use crate::compile::Target;
 
@@ -29,14 +29,14 @@ pub fn measure(target: &Target, memory: MemConfig, count: usize) -> anyhow::Resu
     let hw = &target.hw;
     let image = target.image()?;
     let mut system = System::new(hw, &image, Memory::new(memory)?, PowerUp::Zero)?;
-    let x = target.int.embedding_row(1).to_vec();
+    system.set_mode(Mode::Skip);
     let last = hw.context().min(hw.shape.context) - 1;
     let mut positions: Vec<usize> = (0..count).map(|i| i * last / (count - 1).max(1)).collect();
     positions.dedup();
     let mut points = Vec::new();
     for pos in positions {
-        let result = system.pass(&Pass { layer: 0, slot: 0, pos, x: x.clone() }, &mut |_, _| {})?;
-        points.push((pos, result.stats.cycles, result.stats.attention_busy));
+        let stats = system.time(0, 0, pos, 1)?;
+        points.push((pos, stats.cycles, stats.attention_busy));
     }
     let (config, clock_mhz) = (hw.config.name.clone(), hw.config.clock_mhz);
     Ok(Curve { kind: "simulated", config, hw_hash: format!("{:016x}", image.hw_hash), clock_mhz, points })
@@ -46,6 +46,11 @@ const SIZE: (u32, u32) = (1500, 620);
 const INK: RGBColor = RGBColor(40, 40, 46);
 const SOFT: RGBColor = RGBColor(120, 120, 128);
 const COLOURS: [RGBColor; 4] = [RGBColor(49, 92, 145), RGBColor(200, 120, 20), RGBColor(31, 145, 120), RGBColor(140, 80, 150)];
+
+/// What stands below the figure's title.
+pub fn subtitle(model: &str, memory: &str) -> String {
+    format!("simulated; layer 0 of {model}, memory {memory} cycles; timing depends on no value")
+}
 
 /// The figure.
 ///

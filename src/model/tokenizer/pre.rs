@@ -40,7 +40,9 @@ impl PreTokenizer {
     /// [`Refusal::Vocabulary`] for a name that is not known; the message has the nearest known one.
     pub fn named(name: &str) -> Result<Self, ModelError> {
         let Some(family) = FAMILIES.iter().find(|family| family.names.contains(&name)) else {
-            let nearest = names().min_by_key(|known| distance(known, name)).unwrap_or_default();
+            // Of a name in a file only the begin is compared: it may be as long as the file.
+            let begin: String = name.chars().take(64).collect();
+            let nearest = names().min_by_key(|known| strsim::levenshtein(known, &begin)).unwrap_or_default();
             let expected =
                 format!("a known pre-tokenizer, '{nearest}' being the nearest (all: {})", names().collect::<Vec<_>>().join(", "));
             let remedy = "convert the model with a known pre-tokenizer, or give token ids";
@@ -132,22 +134,6 @@ fn limited(pattern: &str) -> Cow<'_, str> {
 /// All names, as files have them.
 fn names() -> impl Iterator<Item = &'static str> {
     FAMILIES.iter().flat_map(|family| family.names.iter().copied())
-}
-
-/// Number of characters to change, add or take away to make `a` into `b`, of which only the first 64 are looked at.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
