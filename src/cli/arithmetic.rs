@@ -28,14 +28,11 @@ pub enum ArithmeticArg {
 /// What the integer pipeline is built with.
 #[derive(Debug, Clone, clap::Args)]
 pub struct IntegerArgs {
-    /// Bits of a K or V code: 4, 6 or 8 (8 without it).
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", help = format!("Bits of a K or V code: 4, 6 or 8 ({} without it, as in configs/)", WIDTHS.kv_bits))]
     kv_bits: Option<usize>,
-    /// Entries of the softmax ROM, a power of two from 4 to 4096 (256 without it, as in configs/).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help = format!("Entries of the softmax ROM, a power of two from 4 to 4096 ({} without it, as in configs/)", 1 << WIDTHS.rom_log2))]
     rom_entries: Option<u32>,
-    /// Bits of a softmax ROM entry, 4 to 23 (15 without it, as in configs/).
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", help = format!("Bits of a softmax ROM entry, 4 to 23 ({} without it, as in configs/)", WIDTHS.rom_bits))]
     rom_bits: Option<u32>,
 }
 

@@ -1,6 +1,7 @@
 //! Both graphs (BitNet b1.58 in the judge, Llama) behind one look at their sizes and weights, and [`Evaluator`]: any stage computed in f64
 //! by its definition from the tensors of a trace, under any [`Recipe`]. In: a model, a trace, a place. Out: that stage's tensor.
 
+use super::activation::Function;
 use super::recipe::{Gain, HeadOrder, KvMap, Norm, Part, Recipe, Use};
 use super::stage::Pass;
 use crate::model::judge::{Place, Stage};
@@ -121,7 +122,7 @@ impl<'m> Evaluator<'m> {
             kv_map: KvMap::Grouped,
             causal: true,
             attention_scale: 1.0,
-            activation: Activation::Silu,
+            activation: Function::Model(Activation::Silu),
             gate_is_up: false,
             residual: true,
             embedding_scale: 1.0,
@@ -143,7 +144,7 @@ impl<'m> Evaluator<'m> {
                 recipe.epsilon = s.rms_epsilon.into();
                 recipe.theta = s.rope_theta.into();
                 recipe.attention_scale = 1.0 / (s.head_dim as f64).sqrt();
-                recipe.activation = s.activation;
+                recipe.activation = Function::Model(s.activation);
                 Self { graph, shape, recipe, rope: None }
             }
             Graph::Llama(model) => {
@@ -162,7 +163,7 @@ impl<'m> Evaluator<'m> {
                 recipe.epsilon = s.rms_epsilon.into();
                 recipe.theta = s.rope.base.into();
                 recipe.pairs = s.rope.pairs;
-                recipe.activation = s.activation;
+                recipe.activation = Function::Model(s.activation);
                 recipe.attention_scale = s.attention_scale().into();
                 Self { graph, shape, recipe, rope: Some((&s.rope, model.rope_divisors.as_deref())) }
             }

@@ -1,6 +1,6 @@
 //! How a stage is computed: the model's own way, or with one thing done otherwise. A suspect is a changed [`Recipe`].
 
-use crate::model::Activation;
+use super::activation::Function;
 use crate::model::llama::Pairs;
 
 /// Matrices.
@@ -127,7 +127,7 @@ pub struct Recipe {
     /// Factor of the scores.
     pub attention_scale: f64,
     /// Between gate and up.
-    pub activation: Activation,
+    pub activation: Function,
     /// Gate and up have changed places in the activation.
     pub gate_is_up: bool,
     /// The sub-layer's input is added to its output.

@@ -6,11 +6,10 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
-use super::activation::Function;
 use super::compare::counts;
 use super::graph::{Evaluator, Layered};
 use super::recipe::{Part, Recipe};
-use super::stage::{Pass, Touched};
+use super::stage::Touched;
 use super::suspects::{SUSPECTS, Try};
 use crate::model::judge::Place;
 use crate::trace::{Tensor, Trace};
@@ -113,12 +112,12 @@ impl<'s, 'm> Scene<'s, 'm> {
     pub fn with(&self, what: impl Display, change: impl FnOnce(&mut Recipe)) -> Try {
         let mut recipe = self.recipe().clone();
         change(&mut recipe);
-        Try { what: what.to_string(), recipe, activation: None }
+        Try { what: what.to_string(), recipe }
     }
 
     /// The same for a change that gives a recipe.
     pub fn replaced(&self, what: impl Display, change: impl FnOnce(Recipe) -> Recipe) -> Try {
-        Try { what: what.to_string(), recipe: change(self.recipe().clone()), activation: None }
+        Try { what: what.to_string(), recipe: change(self.recipe().clone()) }
     }
 
     /// A change of each of some matrices, and of all of them where they are several.
@@ -147,14 +146,12 @@ impl<'s, 'm> Scene<'s, 'm> {
         self.evaluator.weight(part, self.place.layer.unwrap_or(0)).map_or((0, 0), |w| w.weight.sizes())
     }
 
-    /// What a recipe leaves of the difference, its activation or another one between gate and up.
-    fn left(&self, recipe: &Recipe, activation: Option<Function>) -> f64 {
+    /// What a recipe leaves of the difference.
+    fn left(&self, recipe: &Recipe) -> f64 {
         let Some(rest) = self.evaluations.get().checked_sub(1) else { return f64::INFINITY };
         self.evaluations.set(rest);
         let wanted = self.other.get(self.place);
-        let mut pass = Pass::new(self.evaluator, self.other, recipe);
-        pass.activation = activation.unwrap_or(pass.activation);
-        let found = pass.stage(self.place);
+        let found = self.evaluator.stage(self.place, self.other, recipe);
         found.zip(wanted).map_or(f64::INFINITY, |(found, wanted)| remainder(self.place, &found, wanted))
     }
 
@@ -164,7 +161,7 @@ impl<'s, 'm> Scene<'s, 'm> {
         let left = |v: f64| {
             let mut recipe = self.recipe().clone();
             set(&mut recipe, v);
-            self.left(&recipe, None)
+            self.left(&recipe)
         };
         let step = (high / low).powf(1.0 / GRID as f64);
         let points = if self.can_search() { GRID + 1 } else { 0 };
@@ -190,7 +187,7 @@ impl<'s, 'm> Scene<'s, 'm> {
 
     /// Tries all suspects.
     pub fn diagnose(&self) -> Diagnosis {
-        let before = self.left(self.recipe(), None);
+        let before = self.left(self.recipe());
         if !before.is_finite() {
             // Not a number, or zeros: no way of computing gives that, and each would come as near as the others.
             return Diagnosis { tensor: self.place.to_string(), tried: 0, before, findings: Vec::new(), nearest: None, limits: None };
@@ -200,7 +197,7 @@ impl<'s, 'm> Scene<'s, 'm> {
         for suspect in SUSPECTS.iter().filter(|s| s.stages.iter().any(|stage| self.touched.stages.contains(stage))) {
             let tries = (suspect.tries)(self);
             tried += tries.len();
-            let found = tries.into_iter().map(|t| (self.left(&t.recipe, t.activation), t.what)).min_by(|a, b| a.0.total_cmp(&b.0));
+            let found = tries.into_iter().map(|t| (self.left(&t.recipe), t.what)).min_by(|a, b| a.0.total_cmp(&b.0));
             best_of_each.extend(found.map(|(after, what)| Finding { name: suspect.name, what, before, after }));
         }
         best_of_each.sort_by(|a, b| a.after.total_cmp(&b.after));

@@ -25,8 +25,6 @@ pub struct Try {
     pub what: String,
     /// The changed recipe.
     pub recipe: Recipe,
-    /// In place of the recipe's activation.
-    pub activation: Option<Function>,
 }
 
 const ROPE: &[Stage] = &[Stage::QRope, Stage::KRope];
@@ -156,10 +154,9 @@ pub const SUSPECTS: &[Suspect] = &[
         name: "other activation",
         stages: &[Stage::FfnAct],
         tries: |s| {
-            let own = Function::Model(s.recipe().activation);
+            let own = s.recipe().activation;
             let others = Function::ALL.into_iter().filter(|&other| other != own);
-            let tried =
-                |other: Function| Try { activation: Some(other), ..s.with(format!("{} instead of {}", other.name(), own.name()), |_| ()) };
+            let tried = |other: Function| s.with(format!("{} instead of {}", other.name(), own.name()), |r| r.activation = other);
             others.map(tried).collect()
         },
     },

@@ -106,7 +106,7 @@ impl<'m> Pass<'_, 'm> {
             for (expert, weight) in choose(&narrow, used) {
                 let part = |all: &[Matrix<'m>], x: &Tensor| self.times(Weight::Stored(all[expert]), x);
                 let (gate, up) = (part(gate, &one), part(up, &one));
-                let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| self.activation.of(g) * u).collect();
+                let act: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| self.recipe.activation.of(g) * u).collect();
                 let out = part(down, &tensor(vec![1, act.len()], act));
                 sum.iter_mut().zip(out).for_each(|(sum, v)| *sum += v * f64::from(weight));
             }

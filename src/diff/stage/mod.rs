@@ -7,7 +7,6 @@ mod products;
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::activation::Function;
 use super::graph::{Evaluator, Graph};
 use super::recipe::{Gain, Norm, Part, Recipe};
 use crate::model::judge::{Place, Stage};
@@ -33,8 +32,6 @@ pub(super) struct Pass<'e, 'm> {
     evaluator: &'e Evaluator<'m>,
     given: &'e Trace,
     recipe: &'e Recipe,
-    /// Between gate and up: the recipe's, or another.
-    pub activation: Function,
     pub touched: Touched,
     /// What was computed because the trace lacks it: several stages need the same ones, layer after layer.
     computed: HashMap<Place, Option<Tensor>>,
@@ -51,8 +48,7 @@ fn by_row(x: &Tensor, stage: impl Fn(&[f64]) -> Vec<f64>) -> Tensor {
 
 impl<'e, 'm> Pass<'e, 'm> {
     pub fn new(evaluator: &'e Evaluator<'m>, given: &'e Trace, recipe: &'e Recipe) -> Self {
-        let activation = Function::Model(recipe.activation);
-        Self { evaluator, given, recipe, activation, touched: Touched::default(), computed: HashMap::new() }
+        Self { evaluator, given, recipe, touched: Touched::default(), computed: HashMap::new() }
     }
 
     /// A stage that something needs: as given, or computed.
@@ -171,7 +167,7 @@ impl<'e, 'm> Pass<'e, 'm> {
                 if self.recipe.gate_is_up {
                     std::mem::swap(&mut gate, &mut up);
                 }
-                let act = |(&gate, &up): (&f64, &f64)| self.activation.of(gate) * up;
+                let act = |(&gate, &up): (&f64, &f64)| self.recipe.activation.of(gate) * up;
                 Some(tensor(gate.shape.clone(), gate.values.iter().zip(&up.values).map(act).collect()))
             }
             FfnOut => match self.evaluator.graph {

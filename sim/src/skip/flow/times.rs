@@ -2,7 +2,7 @@
 
 use tritforge_spec::block::fifo::DISTRIBUTED_DEPTH;
 
-/// A cycle, in the memory's count.
+/// A cycle, in the count of the pass (see `Flow::begin`).
 pub type Time = u64;
 
 /// Cycles from the push of a word into an empty `fifo.sv` to its valid.
